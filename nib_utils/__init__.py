@@ -1,0 +1,1 @@
+"""Why does CLIP think this picture matches this sentence? Information-bottleneck explanations of any ViT CLIP."""

@@ -1,0 +1,116 @@
+"""Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import hf_clip, mini, open_clip_clip, openai_clip
+from .inputs import Preprocess, Tokenizer, clip_bpe, pad, read_ids, read_pixels
+from .towers import Tower
+
+LIBRARIES = {"clip": openai_clip, "open_clip": open_clip_clip, "transformers": hf_clip}
+
+
+@dataclass
+class Clip:
+    """A wrapped model: `image` and `text` towers, and how pictures and sentences become their inputs."""
+
+    image: Tower
+    text: Tower
+    logit_scale: Tensor
+    preprocess: Preprocess
+    tokenizer: Tokenizer
+    context: int  # longest caption in tokens, SOS and EOS included
+    vocabulary: int
+    name: str
+    model: Any  # the library's own model, as it came
+
+    @property
+    def device(self) -> torch.device:
+        return self.image.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.image.dtype
+
+    def pixels(self, images) -> Tensor:
+        """PIL images, paths, or preprocessed pixels -> (B, 3, H, W) float32 on the model's device."""
+        return read_pixels(images, self.preprocess).to(self.device)
+
+    def ids(self, texts, truncate: bool = False) -> list[Tensor]:
+        """Sentences or 1-D id arrays -> ids with SOS and EOS, one (T,) per caption."""
+        return [ids.to(self.device) for ids in read_ids(texts, self.tokenizer, self.context, self.vocabulary, truncate)]
+
+    @torch.no_grad()
+    def encode_image(self, images, batch_size: int = 32) -> Tensor:
+        """Image features (B, E) as the library gives them, not normalised.
+
+        >>> clip.encode_image(["cat.jpg"]).shape
+        torch.Size([1, 512])
+        """
+        return torch.cat([self.image(x) for x in self.pixels(images).split(batch_size)])
+
+    @torch.no_grad()
+    def encode_text(self, texts, batch_size: int = 32, truncate: bool = False) -> Tensor:
+        """Text features (B, E) as the library gives them, not normalised."""
+        ids = self.ids(texts, truncate)
+        return torch.cat([self.text(pad(ids[i : i + batch_size])) for i in range(0, len(ids), batch_size)])
+
+
+def library_of(model: Any) -> str:
+    """The package that the class of a model, or a base of it, comes from."""
+    modules = [base.__module__.split(".")[0] for base in type(model).__mro__]
+    return next((name for name in LIBRARIES if name in modules), "")
+
+
+def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: Tokenizer | None = None,
+         name: str | None = None) -> Clip:
+    """A live model of `clip`, `open_clip` or `transformers` as a Clip; the model is left exactly as it came.
+
+    `preprocess` and `tokenizer` replace CLIP's own. Raises TypeError for a model that is none of
+    theirs and ValueError for one without a residual stream of tokens (a ResNet CLIP).
+
+    >>> clip = nib.wrap(open_clip.create_model("ViT-B-32-quickgelu"))
+    >>> nib.explain(clip, ["cat.jpg"], ["a cat"]).plot()
+    """
+    library = library_of(model)
+    if not library:
+        raise TypeError(f"cannot wrap a {type(model).__module__}.{type(model).__name__}; "
+                        "pass a CLIP of the packages clip, open_clip or transformers.")
+    image, text = LIBRARIES[library].towers(model, lambda p: None if p is None else p.detach())
+    size, mean, std, squash = LIBRARIES[library].pixel_format(model)
+    vocabulary, positions = text.parts["vocabulary"], text.parts["positions"]
+    tokenizer = tokenizer or clip_bpe()
+    if tokenizer.eos >= len(vocabulary):
+        raise ValueError(f"this {type(model).__name__} has {len(vocabulary)} tokens, so it does not use CLIP's own "
+                         "vocabulary; pass its tokenizer to wrap(model, tokenizer=...).")
+    return Clip(image, text, model.logit_scale.detach(), preprocess or Preprocess(size, mean, std, squash), tokenizer,
+                context=len(positions), vocabulary=len(vocabulary), name=name or type(model).__name__, model=model)
+
+
+def load_clip(spec: str = "mini", device: str | torch.device | None = None,
+              dtype: torch.dtype = torch.float32) -> Clip:
+    """A CLIP by name: loaded by its own library, moved to `device` and `dtype`, and wrapped.
+
+    spec: "mini" (embedded, offline); an OpenAI name ("ViT-B/32") or a local .pt file; "hf:NAME_OR_FOLDER";
+    "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one, else the CPU.
+    Raises ValueError for a name nobody knows or a corrupt file, FileNotFoundError for weights that are
+    not here, ImportError for a package that is not installed.
+
+    >>> clip = nib.load_clip("mini")
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if spec == "mini":
+        return wrap(mini.load().to(device, dtype), name=spec)
+    library, _, rest = spec.partition(":")
+    if library == "hf":
+        model, extras = hf_clip.load(rest)
+    elif library == "open_clip":
+        model, extras = open_clip_clip.load(rest)
+    else:
+        model, extras = openai_clip.load(spec)
+    return wrap(model.eval().to(device, dtype), name=spec, **extras)

@@ -1,0 +1,146 @@
+"""`explain`: a heat map on each image and on the words of its caption."""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .clip import Clip
+from .inputs import pad
+from .methods import METHODS
+from .similarity import cosine
+from .towers import Tokens, Tower
+
+
+@dataclass
+class Explanation:
+    """What a method says of B pairs; maps are between 0 and 1, scores are as the method gave them."""
+
+    method: str
+    similarity: Tensor  # (B,) cosine of the features
+    image: Tensor  # (B, H, W), min-maxed after upsampling
+    image_scores: Tensor  # (B, gh, gw), on the token grid
+    text: list[Tensor]  # (T_b,) each, min-maxed over all tokens, SOS and EOS included
+    text_scores: list[Tensor]
+    tokens: list[list[str]]
+    captions: list[str]
+    pictures: list = field(default_factory=list, repr=False)  # (H, W, 3) uint8 each, what the model saw
+
+    def plot(self, **options):
+        """A figure, a row per pair: the picture, its heat map, and the caption with its words coloured."""
+        from .plot import plot_pairs
+
+        return plot_pairs(self, **options)
+
+
+def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int | None = None,
+            text_target: str = "own", truncate: bool = False, progress: bool | None = None,
+            image_options: dict | None = None, text_options: dict | None = None, **options) -> Explanation:
+    """Explain why `clip` finds each image and its caption alike.
+
+    images: PIL images, paths, or preprocessed pixels (B, 3, H, W); texts: B strings, or 1-D id arrays
+    with SOS and EOS. method: a name in METHODS; `options` are its own, for both towers, and
+    `image_options`, `text_options` for one. text_target: "own", or "batch" to reproduce the released
+    defect (the caption explains its mean similarity to all images of the batch). truncate: cut captions
+    that are too long. progress: show a bar (by default when there is more than one batch).
+    Raises ValueError, TypeError or FileNotFoundError with a sentence that names the offending input.
+
+    >>> ex = nib.explain(clip, ["cat.jpg"], ["a cat"])
+    >>> ex.plot()
+    """
+    function = find(method)
+    per_tower = {kind: options | (extra or {}) for kind, extra in (("image", image_options), ("text", text_options))}
+    for given in per_tower.values():
+        check_options(method, function, given)
+    if text_target not in ("own", "batch"):
+        raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
+    pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
+    if len(pixels) != len(ids):
+        raise ValueError(f"{len(pixels)} images and {len(ids)} captions were given; pass one caption for each image.")
+    step = batch_size or default_batch(clip)
+    parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": []}
+    with tqdm(total=len(ids), desc=method, unit="pair", disable=not (len(ids) > step if progress is None else progress)) as bar:
+        for first in range(0, len(ids), step):
+            pairs = slice(first, min(first + step, len(ids)))
+            image, text = clip.image.read(pixels[pairs]), clip.text.read(pad(ids[pairs]))
+            toward = image.feature
+            if text_target == "batch":
+                toward = F.normalize(toward, dim=-1).mean(0, keepdim=True).expand_as(toward)
+            for kind, tower, tokens, target in (("image", clip.image, image, text.feature),
+                                                ("text", clip.text, text, toward)):
+                scores = function(tower, tokens, target, **seeded(per_tower[kind], function, pairs))
+                raw, maps = (image_maps if kind == "image" else text_maps)(tower, tokens, scores)
+                parts[f"{kind}_scores"].extend(raw.cpu())
+                parts[kind].extend(m.cpu() for m in maps)
+            parts["similarity"].extend(cosine(image.feature, text.feature).cpu())
+            bar.update(len(image))
+    words = [clip.tokenizer.words(i.tolist()) for i in ids]
+    captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(as_list(texts), words)]
+    return Explanation(
+        method, torch.stack(parts["similarity"]), torch.stack(parts["image"]), torch.stack(parts["image_scores"]),
+        parts["text"], [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
+        [clip.preprocess.undo(x) for x in pixels])
+
+
+def as_list(texts) -> list:
+    return [texts] if isinstance(texts, str) or getattr(texts, "ndim", 0) == 1 else list(texts)
+
+
+def image_maps(tower: Tower, tokens: Tokens, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Token scores (B, T) -> patch scores (B, gh, gw) and maps (B, H, W), upsampled and then min-maxed."""
+    raw = scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid).float()
+    maps = F.interpolate(raw[:, None], tokens.x.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    return raw, minmax(maps.flatten(1)).view_as(maps)
+
+
+def text_maps(tower: Tower, tokens: Tokens, scores: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Token scores (B, T) -> the same and a min-maxed map (T_b,) per caption, without its padding."""
+    return scores.float(), [minmax(s[:length].float()) for s, length in zip(scores, tokens.lengths.tolist())]
+
+
+def minmax(x: Tensor) -> Tensor:
+    """Scale the last axis to 0..1; what is constant says nothing and becomes 0."""
+    low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
+    return torch.where(high > low, (x - low) / (high - low), 0.0)
+
+
+def default_batch(clip: Clip) -> int:
+    """Pairs at a time such that the cached image streams stay near 200 MB, at most 8."""
+    tokens = 1 + clip.image.grid[0] * clip.image.grid[1]
+    return max(1, min(8, 50_000_000 // (tokens * clip.image.width * clip.image.depth)))
+
+
+def seeded(options: dict, function: Callable, pairs: slice) -> dict:
+    """The options for this batch: a stochastic method's pair i has seed + i, whatever it is batched with."""
+    if "seed" not in inspect.signature(function).parameters:
+        return options
+    seed = options.get("seed", 0)
+    return options | {"seed": seed + pairs.start if isinstance(seed, int) else list(seed)[pairs]}
+
+
+def find(method: str) -> Callable:
+    if method not in METHODS:
+        raise ValueError(f"no method is called {method!r}; there are {', '.join(METHODS)}.")
+    return METHODS[method]
+
+
+def check_options(name: str, function: Callable, options: dict) -> None:
+    """Refuse an option that the method does not have, or a value of another type than its default's."""
+    known = {k: p for k, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    for key, value in options.items():
+        if key not in known:
+            raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}.")
+        default = known[key].default
+        kind = Integral if default is None or isinstance(default, Integral) else Real if isinstance(default, float) else str
+        if key == "seed" and isinstance(value, Sequence) and not isinstance(value, str):
+            continue
+        wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))
+        if wrong and not (value is None and default is None):
+            words = {Integral: "an integer", Real: "a number", str: "a string"}[kind]
+            raise TypeError(f"{name}: option {key!r} takes {words}, not {value!r}.")

@@ -1,0 +1,28 @@
+"""`mini`, the embedded CLIP: how its file is written and read."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+FILE = Path(__file__).parent / "mini.safetensors"
+VOCABULARY = 49408
+ROWS = "token_embedding.weight"
+
+
+def load(file: str | Path = FILE) -> nn.Module:
+    """The trained model as a `clip.model.CLIP`, float32; words its world does not have are embedded as zeros."""
+    from .openai_clip import build
+
+    state = load_file(file)
+    ids, known = state.pop("token_ids"), state[ROWS]
+    state[ROWS] = known.new_zeros(VOCABULARY, known.shape[1]).index_copy_(0, ids, known)
+    return build(state, str(file))
+
+
+def save(state: dict[str, Tensor], ids: list[int], file: str | Path) -> None:
+    """Write a trained state dict, whose token embedding has only the rows `ids` of CLIP's vocabulary."""
+    state = {name: value.detach().contiguous() for name, value in state.items()} | {"token_ids": torch.tensor(ids)}
+    save_file(state, str(file))

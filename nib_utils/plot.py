@@ -1,0 +1,66 @@
+"""Pictures of explanations: the image, its heat map, the caption with its words coloured."""
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+MAP = "viridis"  # perceptually uniform, dark where the map is low
+
+
+def plot_pairs(ex, rows: Sequence[int] | None = None, width: float = 9.0):
+    """A figure with a row per pair: picture, heat map over it with a colour bar, caption and similarity.
+
+    ex: an Explanation; rows: which pairs (all by default). Returns the matplotlib figure.
+
+    >>> nib.explain(clip, ["cat.jpg"], ["a cat"]).plot().savefig("cat.png")
+    """
+    rows = list(range(len(ex.image))) if rows is None else list(rows)
+    figure, axes = plt.subplots(
+        len(rows), 3, figsize=(width, 0.33 * width * len(rows)), squeeze=False, layout="constrained",
+        gridspec_kw={"width_ratios": [1, 1, 1.15]})
+    for (left, middle, right), i in zip(axes, rows):
+        show_image(left, ex.pictures[i])
+        show_map(middle, ex.pictures[i], ex.image[i])
+        left.set_title(f"similarity {ex.similarity[i]:.3f}", fontsize=10)
+        middle.set_title(f"{ex.method}: image map", fontsize=10)
+        right.set_title(f"{ex.method}: word map", fontsize=10)
+        show_words(right, ex.tokens[i], ex.text[i])
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), MAP), ax=axes, location="bottom", shrink=0.5,
+                          aspect=40, pad=0.02)
+    bar.set_label("relevance, least to most of this map", fontsize=9)
+    return figure
+
+
+def show_image(axis, picture: np.ndarray) -> None:
+    axis.imshow(picture)
+    axis.axis("off")
+
+
+def show_map(axis, picture: np.ndarray, heat, alpha: float = 0.6) -> None:
+    """The heat map (H, W) in 0..1 over the grey picture (H, W, 3)."""
+    axis.imshow(picture.mean(-1), cmap="gray", vmin=0, vmax=255)
+    axis.imshow(np.asarray(heat), cmap=MAP, vmin=0, vmax=1, alpha=alpha)
+    axis.axis("off")
+
+
+def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4) -> None:
+    """The tokens in reading order, each on a ground coloured by its relevance (T,) in 0..1."""
+    colours = plt.get_cmap(MAP)
+    relevance = np.asarray(relevance)
+    lines = [list(range(i, min(i + per_row, len(tokens)))) for i in range(0, len(tokens), per_row)]
+    height = min(0.2, 0.95 / len(lines))
+    for line, places in enumerate(lines):
+        for column, i in enumerate(places):
+            r, g, b, _ = colour = colours(relevance[i])
+            ink = "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
+            x, y = column / per_row, 0.97 - (line + 1) * height
+            axis.add_patch(plt.Rectangle((x, y), 0.97 / per_row, 0.88 * height, color=colour, lw=0))
+            axis.text(x + 0.485 / per_row, y + 0.44 * height, textwrap.shorten(tokens[i], 12, placeholder="…") or tokens[i],
+                      color=ink, ha="center", va="center", fontsize=min(9, 60 * height), parse_math=False)
+    axis.set(xlim=(0, 1), ylim=(0, 1))
+    axis.axis("off")

@@ -1,0 +1,235 @@
+"""A CLIP is two towers of pre-LN residual blocks; everything the methods need of one is here.
+
+    h_0 = embed(x)            residual stream entering block 0, (B, T, D)
+    h_l = stream(x, l)        residual stream entering block l
+    F_l(h_l) = finish(h_l, l, at)   the feature, (B, E): blocks l..L-1, norm, pooling, projection
+
+The tensors belong to the wrapped model: a tower only looks at them, and unless it was asked to
+be trainable it looks at detached views, so no gradient is ever computed for a parameter.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass
+class Linear:
+    """`x W^T + b`, over borrowed tensors: weight (out, in), bias (out,) or None."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass
+class Norm:
+    """Layer norm over the last axis, over borrowed tensors."""
+
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float = 1e-5
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weight is None:
+            return F.layer_norm(x, x.shape[-1:], None, None, self.eps)
+        # a model kept in half precision may keep its norms in float32, so compute where the weights are
+        y = F.layer_norm(x.to(self.weight.dtype), x.shape[-1:], self.weight, self.bias, self.eps)
+        return y.to(x.dtype)
+
+
+def identity(x: Tensor) -> Tensor:
+    return x
+
+
+@dataclass
+class Block:
+    """One pre-LN residual block: `h + attention(norm1(h))`, then `h + mlp(norm2(h))`."""
+
+    heads: int
+    norm1: Norm
+    q: Linear
+    k: Linear
+    v: Linear
+    out: Linear
+    norm2: Norm
+    fc1: Linear
+    act: Callable[[Tensor], Tensor]
+    fc2: Linear
+    scale1: Tensor | None = None  # LayerScale of the attention branch, (D,)
+    scale2: Tensor | None = None  # LayerScale of the MLP branch, (D,)
+    causal: bool = False
+
+    def __call__(self, h: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        return self.mlp(h + self.branch(h))
+
+    def attend(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> the same result and the attention (B, heads, T, T), part of the graph."""
+        x = self.norm1(h)
+        attention = self.attention(x)
+        return self.mlp(h + self.mix(attention, x)), attention
+
+    def branch(self, h: Tensor) -> Tensor:
+        """What the attention adds to the stream, (B, T, D)."""
+        x = self.norm1(h)
+        return self.mix(self.attention(x), x)
+
+    def mlp(self, h: Tensor) -> Tensor:
+        """The stream after this block's MLP, (..., D) -> (..., D)."""
+        x = self.fc2(self.act(self.fc1(self.norm2(h))))
+        return h + (x if self.scale2 is None else x * self.scale2)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Softmax attention of the normalised stream, (B, T, D) -> (B, heads, T, T)."""
+        q, k = self.split(self.q(x)), self.split(self.k(x))
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        if self.causal:
+            T = x.shape[1]
+            logits = logits + torch.full((T, T), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+        return logits.softmax(-1)
+
+    def mix(self, attention: Tensor, x: Tensor) -> Tensor:
+        """Values mixed by the attention and projected: (B, heads, T, T), (B, T, D) -> (B, T, D)."""
+        y = self.out((attention @ self.split(self.v(x))).transpose(1, 2).flatten(2))
+        return y if self.scale1 is None else y * self.scale1
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, heads, T, D / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def row(self, h: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Only the output row `at` (B,) of the block, (B, D), and its attention (B, heads, T).
+
+        One query needs no keys and values of its own: `q . (W_k x) = (W_k^T q) . x` and
+        `sum_t a_t W_v x_t = W_v sum_t a_t x_t`, so two T x D x D products become T x D x heads.
+        """
+        x = self.norm1(h)  # (B, T, D)
+        rows = torch.arange(len(h), device=h.device)
+        d = h.shape[-1] // self.heads
+        q = self.q(x[rows, at]).unflatten(-1, (self.heads, d)) * d**-0.5  # (B, heads, d)
+        k = torch.einsum("bnd,ndc->bnc", q, self.k.weight.unflatten(0, (self.heads, d)))  # (B, heads, D)
+        logits = k @ x.transpose(-1, -2)  # (B, heads, T); the key's bias moves all t alike
+        if self.causal:
+            after = torch.arange(h.shape[1], device=h.device) > at[:, None]
+            logits = logits.masked_fill(after[:, None], float("-inf"))
+        attention = logits.softmax(-1)
+        v = torch.einsum("bnc,ndc->bnd", attention @ x, self.v.weight.unflatten(0, (self.heads, d)))
+        v = v.flatten(1) if self.v.bias is None else v.flatten(1) + self.v.bias
+        y = self.out(v)
+        return self.mlp(h[rows, at] + (y if self.scale1 is None else y * self.scale1)), attention
+
+
+@dataclass
+class Tower:
+    """One half of a CLIP.
+
+    `tokens(x)`: pixels (B, 3, H, W) or ids (B, T) -> the tokens before the first norm, (B, T, D).
+    `at(x)`: the row that is pooled, (B,) (CLS of an image, EOS of a caption).
+    """
+
+    kind: str  # "image" or "text"
+    tokens: Callable[[Tensor], Tensor]
+    at: Callable[[Tensor], Tensor]
+    pre: Callable[[Tensor], Tensor]
+    blocks: list[Block]
+    post: Callable[[Tensor], Tensor]
+    project: Callable[[Tensor], Tensor]
+    grid: tuple[int, int] | None = None  # (gh, gw) patches of an image tower
+    parts: dict[str, Tensor] = field(default_factory=dict)  # embedding tensors, for methods below h_0
+
+    @property
+    def depth(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def width(self) -> int:
+        return self.blocks[0].q.weight.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.blocks[0].q.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.blocks[0].q.weight.dtype
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Pixels or ids -> h_0, (B, T, D)."""
+        return self.pre(self.tokens(x))
+
+    def stream(self, x: Tensor, layer: int) -> Tensor:
+        """Pixels or ids -> h_layer, (B, T, D)."""
+        h = self.embed(x)
+        for block in self.blocks[:layer]:
+            h = block(h)
+        return h
+
+    def finish(self, h: Tensor, layer: int, at: Tensor) -> Tensor:
+        """F_layer: h_layer (B, T, D) -> feature (B, E), pooled at rows `at` (B,).
+
+        Of the last block only the pooled row is computed: nothing else reaches the feature.
+        """
+        if layer == self.depth:
+            return self.head(h[torch.arange(len(h), device=h.device), at])
+        for block in self.blocks[layer:-1]:
+            h = block(h)
+        return self.head(self.blocks[-1].row(h, at)[0])
+
+    def head(self, row: Tensor) -> Tensor:
+        """Pooled row (B, D) -> feature (B, E)."""
+        return self.project(self.post(row))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Pixels or ids -> feature (B, E), not normalised."""
+        return self.finish(self.embed(x), 0, self.at(x))
+
+    def read(self, x: Tensor) -> Tokens:
+        """Pixels or ids -> a reading, run once however much is asked of it."""
+        return Tokens(self, x)
+
+
+class Tokens:
+    """One reading of a tower's input: every h_l, the feature, what is pooled. Computed when first asked, without gradient."""
+
+    def __init__(self, tower: Tower, x: Tensor):
+        self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Tokens of each sample, (B,): a caption ends at its pooled EOS, what follows is padding."""
+        if self.tower.kind == "text":
+            return self.at + 1
+        return torch.full_like(self.at, self.streams[0].shape[1])
+
+    @cached_property
+    def streams(self) -> list[Tensor]:
+        """h_0 .. h_{L-1}, each (B, T, D)."""
+        with torch.no_grad():
+            streams = [self.tower.embed(self.x)]
+            for block in self.tower.blocks[:-1]:
+                streams.append(block(streams[-1]))
+        return streams
+
+    @cached_property
+    def feature(self) -> Tensor:
+        """(B, E), not normalised."""
+        with torch.no_grad():
+            return self.tower.finish(self.streams[-1], self.tower.depth - 1, self.at)
+
+    @property
+    def rows(self) -> int:
+        """How many rows (T, D) to run through the blocks at once: on a CPU what fits its cache, on a GPU what fills it."""
+        _, T, D = self.streams[0].shape
+        budget = 600_000 if self.x.device.type == "cpu" else 60_000_000
+        return max(1, budget // (T * D))
