@@ -1,1 +1,13 @@
 """Why does CLIP think this picture matches this sentence? Information-bottleneck explanations of any ViT CLIP."""
+from .clip import Clip, load_clip, wrap
+from .data import load_pairs, manifest, pick_captions
+from .evaluate import evaluate
+from .explain import Explanation, explain
+from .localization import localize, mass, phrase_pairs, pointing
+from .methods import CONTROLS, METHODS
+from .metrics import confidence
+from .results import Results
+from .retrieval import retrieval
+
+__all__ = ["CONTROLS", "METHODS", "Clip", "Explanation", "Results", "confidence", "evaluate", "explain", "load_clip",
+           "load_pairs", "localize", "manifest", "mass", "phrase_pairs", "pick_captions", "pointing", "retrieval", "wrap"]

@@ -82,13 +82,13 @@ def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: T
         raise TypeError(f"cannot wrap a {type(model).__module__}.{type(model).__name__}; "
                         "pass a CLIP of the packages clip, open_clip or transformers.")
     image, text = LIBRARIES[library].towers(model, lambda p: None if p is None else p.detach())
-    size, mean, std, squash = LIBRARIES[library].pixel_format(model)
+    preprocess = preprocess or Preprocess(*LIBRARIES[library].pixel_format(model))
     vocabulary, positions = text.parts["vocabulary"], text.parts["positions"]
     tokenizer = tokenizer or clip_bpe()
-    if tokenizer.eos >= len(vocabulary):
-        raise ValueError(f"this {type(model).__name__} has {len(vocabulary)} tokens, so it does not use CLIP's own "
-                         "vocabulary; pass its tokenizer to wrap(model, tokenizer=...).")
-    return Clip(image, text, model.logit_scale.detach(), preprocess or Preprocess(size, mean, std, squash), tokenizer,
+    if tokenizer.eos >= len(vocabulary) or int(text.at(torch.tensor([[tokenizer.sos, tokenizer.eos]]))) != 1:
+        raise ValueError(f"this {type(model).__name__} of {len(vocabulary)} tokens does not end captions with id "
+                         f"{tokenizer.eos}, as the tokenizer does; pass its own to wrap(model, tokenizer=...).")
+    return Clip(image, text, model.logit_scale.detach(), preprocess, tokenizer,
                 context=len(positions), vocabulary=len(vocabulary), name=name or type(model).__name__, model=model)
 
 

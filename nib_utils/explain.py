@@ -9,11 +9,11 @@ from numbers import Integral, Real
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from .clip import Clip
 from .inputs import pad
 from .methods import METHODS
+from .progress import progress as progress_bar
 from .similarity import cosine
 from .towers import Tokens, Tower
 
@@ -40,13 +40,13 @@ class Explanation:
 
 
 def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int | None = None,
-            text_target: str = "own", truncate: bool = False, progress: bool | None = None,
+            only: str | None = None, text_target: str = "own", truncate: bool = False, progress: bool | None = None,
             image_options: dict | None = None, text_options: dict | None = None, **options) -> Explanation:
     """Explain why `clip` finds each image and its caption alike.
 
     images: PIL images, paths, or preprocessed pixels (B, 3, H, W); texts: B strings, or 1-D id arrays
     with SOS and EOS. method: a name in METHODS; `options` are its own, for both towers, and
-    `image_options`, `text_options` for one. text_target: "own", or "batch" to reproduce the released
+    `image_options`, `text_options` for one. only: "image" or "text", to leave the other map out. text_target: "own", or "batch" to reproduce the released
     defect (the caption explains its mean similarity to all images of the batch). truncate: cut captions
     that are too long. progress: show a bar (by default when there is more than one batch).
     Raises ValueError, TypeError or FileNotFoundError with a sentence that names the offending input.
@@ -58,6 +58,8 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     per_tower = {kind: options | (extra or {}) for kind, extra in (("image", image_options), ("text", text_options))}
     for given in per_tower.values():
         check_options(method, function, given)
+    if only not in (None, "image", "text"):
+        raise ValueError(f"only is {only!r}; it takes 'image', 'text' or None for both.")
     if text_target not in ("own", "batch"):
         raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
@@ -65,7 +67,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         raise ValueError(f"{len(pixels)} images and {len(ids)} captions were given; pass one caption for each image.")
     step = batch_size or default_batch(clip)
     parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": []}
-    with tqdm(total=len(ids), desc=method, unit="pair", disable=not (len(ids) > step if progress is None else progress)) as bar:
+    with progress_bar(len(ids), method, show=len(ids) > step if progress is None else progress) as bar:
         for first in range(0, len(ids), step):
             pairs = slice(first, min(first + step, len(ids)))
             image, text = clip.image.read(pixels[pairs]), clip.text.read(pad(ids[pairs]))
@@ -74,6 +76,8 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 toward = F.normalize(toward, dim=-1).mean(0, keepdim=True).expand_as(toward)
             for kind, tower, tokens, target in (("image", clip.image, image, text.feature),
                                                 ("text", clip.text, text, toward)):
+                if only not in (None, kind):
+                    continue
                 scores = function(tower, tokens, target, **seeded(per_tower[kind], function, pairs))
                 raw, maps = (image_maps if kind == "image" else text_maps)(tower, tokens, scores)
                 parts[f"{kind}_scores"].extend(raw.cpu())
@@ -82,9 +86,9 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
             bar.update(len(image))
     words = [clip.tokenizer.words(i.tolist()) for i in ids]
     captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(as_list(texts), words)]
+    stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
     return Explanation(
-        method, torch.stack(parts["similarity"]), torch.stack(parts["image"]), torch.stack(parts["image_scores"]),
-        parts["text"], [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
+        method, stack("similarity"), stack("image"), stack("image_scores"), parts["text"], [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
         [clip.preprocess.undo(x) for x in pixels])
 
 
@@ -105,9 +109,9 @@ def text_maps(tower: Tower, tokens: Tokens, scores: Tensor) -> tuple[Tensor, lis
 
 
 def minmax(x: Tensor) -> Tensor:
-    """Scale the last axis to 0..1; what is constant says nothing and becomes 0."""
+    """Scale the last axis to 0..1; what is constant becomes 1 where it is positive, else 0."""
     low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
-    return torch.where(high > low, (x - low) / (high - low), 0.0)
+    return torch.where(high > low, (x - low) / (high - low), (x > 0).to(x.dtype))
 
 
 def default_batch(clip: Clip) -> int:

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .borrow import OPENAI, need
+
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's pixel statistics
 SOS, EOS = "[SOS]", "[EOS]"
 
@@ -70,9 +72,7 @@ class Tokenizer:
 @lru_cache
 def clip_bpe() -> Tokenizer:
     """CLIP's own byte-pair encoding, which every model of the family shares."""
-    from clip.simple_tokenizer import SimpleTokenizer
-
-    bpe = SimpleTokenizer()
+    bpe = need("clip.simple_tokenizer", OPENAI).SimpleTokenizer()
     sos, eos = bpe.encoder["<|startoftext|>"], bpe.encoder["<|endoftext|>"]
     return Tokenizer(lambda text: [sos, *bpe.encode(text), eos], lambda i: bpe.decode([i]).strip(), sos, eos)
 

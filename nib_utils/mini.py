@@ -7,7 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-FILE = Path(__file__).parent / "mini.safetensors"
+from .files import data_file
+
+FILE = data_file("mini.safetensors")
 VOCABULARY = 49408
 ROWS = "token_embedding.weight"
 

@@ -64,3 +64,28 @@ def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4) -> None
                       color=ink, ha="center", va="center", fontsize=min(9, 60 * height), parse_math=False)
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.axis("off")
+
+
+def plot_grid(explanations: Sequence, width: float = 3.1):
+    """Several captions on one picture: a column per caption, a row per method, the words coloured under each map.
+
+    explanations: one Explanation per method, all of the same pairs. Returns the matplotlib figure.
+
+    >>> plot_grid([nib.explain(clip, [picture] * 3, captions, m) for m in ("nib", "m2ib")])
+    """
+    columns = len(explanations[0].captions)
+    figure, axes = plt.subplots(
+        2 * len(explanations), columns + 1, figsize=(width * (columns + 1), 1.55 * width * len(explanations)),
+        squeeze=False, layout="constrained", gridspec_kw={"height_ratios": [1, 0.55] * len(explanations)})
+    for pair_of_rows, ex in zip(axes.reshape(len(explanations), 2, -1), explanations):
+        (left, *maps), (below, *words) = pair_of_rows
+        show_image(left, ex.pictures[0])
+        left.set_title(ex.method, fontsize=13, loc="left")
+        below.axis("off")
+        for i, (top, bottom) in enumerate(zip(maps, words)):
+            show_map(top, ex.pictures[i], ex.image[i])
+            top.set_title(textwrap.fill(ex.captions[i], 34) + f"\nsimilarity {ex.similarity[i]:.3f}", fontsize=9)
+            show_words(bottom, ex.tokens[i], ex.text[i], per_row=5)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), MAP), ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.02)
+    bar.set_label("relevance, least to most of each map", fontsize=9)
+    return figure

@@ -18,14 +18,14 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from . import shapes
 from .openai_clip import towers
+from .progress import progress as progress_bar
+from .inputs import MEAN, STD
 from .shapes import ATTRIBUTES, Thing
 
 WIDTH, EMBED, DEPTH = 128, 256, 12
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's pixel statistics
 PAIRS = [(a, u, b, v) for a, b in combinations(ATTRIBUTES, 2) for u in ATTRIBUTES[a] for v in ATTRIBUTES[b]]
 PAIR_INDEX = {pair: i for i, pair in enumerate(PAIRS)}
 NAMES = tuple(ATTRIBUTES)
@@ -190,7 +190,7 @@ def train_mini(folder: str | Path, steps: int = 5400, batch_size: int = 128, lea
         optimiser.load_state_dict(state["optimiser"])
         log, start = state["log"], state["step"]
     clock = time.perf_counter() - (log[-1]["seconds"] if log else 0)
-    with tqdm(total=steps, initial=start, desc="training mini", unit="step") as bar:
+    with progress_bar(steps * batch_size, "training mini", done=start * batch_size) as bar:
         for step in range(start, steps):
             progress = step / steps
             rate = learning_rate * min(1, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
@@ -206,9 +206,8 @@ def train_mini(folder: str | Path, steps: int = 5400, batch_size: int = 128, lea
             optimiser.step()
             log.append({"step": step, "seconds": time.perf_counter() - clock, "learning_rate": rate,
                         "loss": loss.item(), "prefers_own": own.item(), **{k: v.item() for k, v in terms.items()}})
-            bar.update()
-            bar.set_postfix(loss=f"{loss.item():.3f}", own=f"{own.item():.2f}",
-                            pairs_per_second=f"{bar.format_dict['rate'] or 0 and batch_size:.1f}")
+            bar.set_postfix(loss=f"{loss.item():.3f}", prefers_own=f"{own.item():.2f}", refresh=False)
+            bar.update(batch_size)
             if (step + 1) % save_every == 0 or step + 1 == steps:
                 save(file, dict(model=model.state_dict(), heads=heads.state_dict(),
                                 optimiser=optimiser.state_dict(), log=log, step=step + 1))

@@ -1,0 +1,34 @@
+# make reproduce | test | bench | report: each sets up first if need be. VENV and PYTHON may be given.
+VENV ?= .venv
+PYTHON ?= python3
+RUN = $(VENV)/bin/python -m nib_utils run
+READY = $(VENV)/.ready
+
+.PHONY: setup reproduce test bench train clean
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@touch $@
+
+reproduce: $(READY)
+	$(RUN) mini_accuracy quickstart localization main_table
+
+test: $(READY)
+	$(VENV)/bin/python -m ruff check --quiet nib_utils tests notebooks
+	$(VENV)/bin/python -m pytest
+
+bench: $(READY)
+	$(RUN) speed
+
+train: $(READY)
+	$(RUN) train_mini
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .ruff_cache

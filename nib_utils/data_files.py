@@ -1,0 +1,125 @@
+"""The files of a data set on disk: found, read and checked, or one clear sentence about what is wrong."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from numbers import Integral
+from pathlib import Path
+
+import pandas as pd
+
+IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # where a table's pictures may lie, beside it
+HOW_TO_GET = {
+    "cc": "Conceptual Captions (https://ai.google.com/research/ConceptualCaptions) is published as links: download "
+          "the pictures and list them in cc.csv with the columns file_path and caption",
+    "imagenet": "Tiny-ImageNet-200 (http://cs231n.stanford.edu/tiny-imagenet-200.zip) unpacks to a folder with "
+                "wnids.txt, words.txt, val/val_annotations.txt and val/images/",
+    "flickr8k": "Flickr8k (https://hockenmaier.cs.illinois.edu/8k-pictures.html) is a folder images/ beside "
+                "captions.csv (image, caption; a row per caption), en_val.json or Flickr8k.token.txt",
+    "csv": "a CSV of your own has the columns image and caption, image paths relative to its folder",
+}
+
+
+def check_whole(name: str, value, least: int) -> None:
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}; pass a whole number of at least {least}.")
+
+
+def check_choice(name: str, value, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; pass one of {', '.join(map(repr, choices))}.")
+
+
+def pick_file(root: Path, patterns: tuple[str, ...], name: str) -> Path:
+    """Root itself if it is a file, else the one file in it that fits the first pattern that any file fits."""
+    if root.is_file():
+        return root
+    for pattern in patterns:
+        found = sorted(root.glob(pattern))
+        if len(found) > 1:
+            raise ValueError(f"{name}: '{root}' has {len(found)} files {pattern} ({found[0].name}, {found[1].name}"
+                             f"{', ...' if len(found) > 2 else ''}); pass the path of one of them as root.")
+        if found:
+            return found[0]
+    raise FileNotFoundError(f"{name}: the folder '{root}' has no file {' or '.join(patterns)}; {HOW_TO_GET[name]}.")
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A CSV or TSV (columns image or file_path, and caption), indexed by row as a spreadsheet counts them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header loses its end
+            table = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", encoding="utf-8-sig", index_col=False,
+                                dtype=dict.fromkeys(("image", "file_path", "caption"), str), keep_default_na=False,
+                                skip_blank_lines=False, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"'{file}' cannot be read as a table ({str(error).strip()}); save it as UTF-8 with a header, "
+                         "and put captions that contain the separator in double quotes.") from None
+    table.index += 2
+    found = [str(column) for column in table.columns]
+    if "image" not in table:
+        table = table.rename(columns={"file_path": "image"})
+    missing = [name for name in ("image", "caption") if name not in table]
+    if missing:
+        raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has {', '.join(found)}.")
+    return table[(table.astype(str) != "").any(axis=1)]  # blank lines go, but they counted as rows
+
+
+def read_candidates(file: Path) -> pd.DataFrame:
+    """Images with several captions each -> columns image and caption, a row per caption, indexed by row in the file."""
+    if file.suffix == ".json":
+        try:
+            items = [(item["image"], item["caption"]) for item in json.loads(file.read_text("utf-8"))]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"'{file}' is not a JSON list of items with image and caption ({error}).") from None
+        table = pd.DataFrame(items, columns=["image", "caption"], index=range(1, len(items) + 1))
+        return table.explode("caption")
+    lines = read_lines(file)
+    parts = [re.fullmatch(r"(.+)#\d+\t(.*)", line) for line in lines]
+    if not any(parts[:1]):
+        return read_table(file)
+    if not all(parts):
+        raise ValueError(f"row {parts.index(None) + 1} of '{file}' is not of the form name#0<TAB>caption; mend it.")
+    return pd.DataFrame([part.groups() for part in parts], columns=["image", "caption"], index=range(1, len(parts) + 1))
+
+
+def read_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"'{file}' is not text in UTF-8; save it as that.") from None
+
+
+def check_rows(table: pd.DataFrame, file: Path, broken: str) -> pd.DataFrame:
+    """The rows with their image's absolute path; those without image or caption raise, or are left out and named."""
+    check_choice("broken", broken, ("raise", "skip"))
+    if not len(table):
+        raise ValueError(f"'{file}' has no rows; give it at least one pair.")
+    paths = {name: find_image(file.parent, name) for name in table["image"].unique()}
+    faults = [fault_of(name, caption, paths[name]) for name, caption in zip(table["image"], table["caption"])]
+    named = [f"row {row}: {fault}" for row, fault in zip(table.index, faults) if fault]
+    if named:
+        told = "; ".join(named[:20]) + (f"; and {len(named) - 20} more" if len(named) > 20 else "")
+        if broken == "raise":
+            raise ValueError(f"'{file}' has {len(named)} broken rows of {len(table)} ({told}); "
+                             'mend them or leave them out with broken="skip".')
+        warnings.warn(f"'{file}': {len(named)} broken rows of {len(table)} are left out ({told}).", stacklevel=4)
+    whole = table[[not fault for fault in faults]]
+    if not len(whole):
+        raise ValueError(f"'{file}' has no row with both an image and a caption.")
+    return whole.assign(image=whole["image"].map(paths))
+
+
+def fault_of(name: str, caption: str, path: str | None) -> str:
+    """What is wrong with a row, in words; empty if nothing is."""
+    if path is None:
+        return f"there is no image '{name}'"
+    return "" if isinstance(caption, str) and caption.strip() else "the caption is empty"
+
+
+def find_image(folder: Path, name: str) -> str | None:
+    """The absolute path of an image named in a table in the folder, or None if it is in none of IMAGE_FOLDERS."""
+    tried = (os.path.abspath(folder / sub / str(name).strip()) for sub in IMAGE_FOLDERS)
+    return next((path for path in tried if os.path.isfile(path)), None)

@@ -1,0 +1,69 @@
+"""Run a method over many pairs and measure it; what is done is kept, so an interrupted run goes on."""
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from .clip import Clip
+from .data import manifest
+from .explain import check_options, explain, find
+from .files import HERE
+from .metrics import PROTOCOLS, confidence
+from .progress import progress
+
+
+def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chunk: int = 40,
+             cache: str | Path | None = None, truncate: bool = True, **options) -> pd.DataFrame:
+    """Explain every pair and measure its maps under both protocols: a row per pair.
+
+    Columns `<protocol>_<metric>` as of `confidence`, similarity, and explain_seconds (the time of the pair's
+    chunk, shared equally). Memory does not grow with the number of pairs: `chunk` of them are in work at a
+    time. cache: a folder; finished chunks are kept there and taken up again by the same call.
+
+    >>> nib.evaluate(clip, nib.load_pairs("shapes", n=100), "nib").mean()
+    """
+    function = find(method)
+    check_options(method, function, options)
+    stochastic = "seed" in (function.__kwdefaults__ or {})
+    file = None if cache is None else Path(cache) / f"{fingerprint(clip, pairs, method, options, seed)}.csv"
+    done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
+    with progress(len(pairs), method, done=len(done)) as bar:
+        for first in range(len(done), len(pairs), chunk):
+            part = pairs.iloc[first : first + chunk]
+            images, texts = list(part.image), list(part.caption)
+            start = time.perf_counter()
+            chance = {"seed": seed + first} if stochastic else {}
+            ex = explain(clip, images, texts, method, truncate=truncate, progress=False, **chance, **options)
+            seconds = (time.perf_counter() - start) / len(part)
+            columns = [confidence(clip, images, texts, ex.image, ex.text, protocol, truncate=truncate)
+                       .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
+            rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.numpy()})], axis=1)
+            rows["explain_seconds"] = seconds
+            done = pd.concat([done, rows], ignore_index=True)
+            if file is not None:
+                keep(done, file)
+            bar.update(len(part))
+    return done
+
+
+def keep(frame: pd.DataFrame, file: Path) -> None:
+    """Write beside and rename: an interruption leaves the last whole file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    frame.to_csv(part, index=False)
+    part.rename(file)
+
+
+def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, seed: int) -> str:
+    """A name for exactly this work: the weights, the pairs, the method and its options, and the package's code."""
+    digest = hashlib.sha256()
+    for parameter in clip.model.parameters():
+        digest.update(parameter.detach().double().sum().cpu().numpy().tobytes())
+    for file in sorted(HERE.rglob("*.py")):
+        digest.update(file.read_bytes())
+    words = json.dumps([clip.name, str(clip.dtype), manifest(pairs), method, options, seed], sort_keys=True, default=str)
+    return f"{method}-{hashlib.sha256(digest.digest() + words.encode()).hexdigest()[:24]}"

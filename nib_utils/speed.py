@@ -1,0 +1,104 @@
+"""What a method costs, in forward-equivalents: the time of one image forward inside a batch of 8, in the same run."""
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+
+from .clip import Clip
+from .explain import explain
+from .files import data_file
+
+BATCH = 8
+
+
+def seconds(work: Callable[[], object], repeats: int) -> list[float]:
+    """Wall time of each of `repeats` calls."""
+    times = []
+    for _ in range(repeats):
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3) -> float:
+    """Seconds of one image forward inside a batch of 8, without gradient (median of `repeats`)."""
+    with torch.no_grad():
+        return statistics.median(seconds(lambda: clip.image(pixels[:BATCH]), repeats)) / BATCH
+
+
+def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: int = BATCH, repeats: int = 3,
+         **options) -> dict[str, float]:
+    """Forward-equivalents and pairs per second of `explain`, both modalities, everything included.
+
+    pixels (B, 3, H, W), ids: B captions. The unit is measured before and after every repeat, since the
+    machine's speed drifts; the ratio's median, least and largest are given.
+
+    >>> nib.speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
+    """
+    work = lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False, **options)
+    work()  # the first call pays for allocations
+    ratios, rates = [], []
+    before = forward_unit(clip, pixels)
+    for _ in range(repeats):
+        took = seconds(work, 1)[0] / len(ids)
+        after = forward_unit(clip, pixels)
+        ratios.append(took / ((before + after) / 2))
+        rates.append(1 / took)
+        before = after
+    return {"forward_equivalents": statistics.median(ratios), "least": min(ratios), "largest": max(ratios),
+            "pairs_per_second": statistics.median(rates), "forward_ms": 1000 * before}
+
+
+def single_rate(clip: Clip, images, texts, method: str, **options) -> float:
+    """Pairs per second one pair at a time, both modalities, after one to warm up: the paper's FPS, but warm."""
+    one = lambda i: explain(clip, [images[i]], [texts[i]], method, progress=False, truncate=True, **options)
+    one(0)
+    return 1 / statistics.median(seconds(lambda i=i: one(i), 1)[0] for i in range(len(texts)))
+
+
+ARCHITECTURES = {  # image side, patch, image width and depth, text width, feature; of OpenAI's ViTs
+    "ViT-B/32": (224, 32, 768, 12, 512, 512),
+    "ViT-B/16": (224, 16, 768, 12, 512, 512),
+    "ViT-L/14": (224, 14, 1024, 24, 768, 768),
+    "ViT-L/14-336": (336, 14, 1024, 24, 768, 768),
+}
+
+
+def random_clip(arch: str = "ViT-B/32", seed: int = 0) -> torch.nn.Module:
+    """A `clip.model.CLIP` of that architecture with random weights, for measuring time and testing pipelines."""
+    from clip.model import CLIP
+
+    if arch not in ARCHITECTURES:
+        raise ValueError(f"no architecture is called {arch!r}; there are {', '.join(ARCHITECTURES)}.")
+    side, patch, width, depth, text_width, embed = ARCHITECTURES[arch]
+    torch.manual_seed(seed)
+    return CLIP(embed, side, depth, width, patch, 77, 49408, text_width, text_width // 64, 12).float().eval()
+
+
+def random_pairs(clip: Clip, count: int, seed: int = 0) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Noise pixels (count, 3, H, W) and captions of 8 to 20 tokens, as long as people's are."""
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randn(count, 3, *clip.preprocess.size, generator=generator)
+    lengths = torch.randint(8, 21, (count,), generator=generator).tolist()
+    ends = torch.tensor([clip.tokenizer.sos]), torch.tensor([clip.tokenizer.eos])
+    return pixels, [torch.cat([ends[0], torch.randint(300, 40000, (n - 2,), generator=generator), ends[1]]) for n in lengths]
+
+
+def published_costs() -> pd.DataFrame:
+    """What the published code costs on two CPU cores at ViT-B/32: method, batch, forward_equivalents per pair."""
+    return pd.read_csv(data_file("published_costs.csv"))
+
+
+def peak_memory() -> float:
+    """The largest resident memory of this process so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -1,0 +1,417 @@
+"""Data sets from disk: what is read, what is refused and in which words; the choice of a caption; the manifest."""
+import json
+import os
+import re
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from nib_utils.data import load_pairs, manifest, pick_captions
+
+REAL = Path(__file__).parents[2] / "shared" / "data"
+
+
+def real(folder: str) -> Path:
+    if not (REAL / folder).is_dir():
+        pytest.skip(f"the real data set is not at {REAL.name}/{folder}")
+    return REAL / folder
+
+
+def draw(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (8, 8)).save(folder / name, "PNG")
+
+
+def write(file: Path, *lines: str, encoding: str = "utf-8") -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(line + "\n" for line in lines), encoding)
+    return file
+
+
+def names(pairs: pd.DataFrame) -> list[str]:
+    return [Path(image).name for image in pairs["image"]]
+
+
+# ---- what can be asked for
+
+def test_unknown_name_lists_what_exists():
+    with pytest.raises(ValueError, match="'coco'.*shapes, cc, imagenet, flickr8k, csv"):
+        load_pairs("coco")
+
+
+@pytest.mark.parametrize("name, known", [("shapes", "objects, held_out"), ("csv", "broken"), ("cc", "broken"),
+                                         ("flickr8k", "broken"), ("imagenet", "per_class, names, broken")])
+def test_unknown_option_lists_what_exists(name, known):
+    with pytest.raises(TypeError, match=f"'{name}' has no option 'brokn'; it takes {known}"):
+        load_pairs(name, "anywhere", brokn="skip")
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": -1}, {"n": 2.5}, {"n": "3"}, {"seed": -1}, {"seed": None}])
+def test_counts_and_seeds_are_whole_numbers(wrong):
+    with pytest.raises(ValueError, match=f"{[*wrong][0]} is .*whole number"):
+        load_pairs("shapes", **({"n": 1} | wrong))
+
+
+@pytest.mark.parametrize("name, said", [
+    ("csv", "columns image and caption"), ("cc", "Conceptual Captions.*cc.csv"),
+    ("flickr8k", "Flickr8k.*captions.csv"), ("imagenet", "Tiny-ImageNet-200.*wnids.txt")])
+def test_missing_root_says_what_was_looked_for_and_how_to_get_it(name, said, tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no root was given.*{said}"):
+        load_pairs(name)
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / 'none'))}.*{said}"):
+        load_pairs(name, tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path))}.*{said}"):
+        load_pairs(name, tmp_path)
+
+
+# ---- csv and cc
+
+@pytest.fixture
+def table(tmp_path):
+    """A good CSV: pictures beside it, in images/ and at an absolute path; captions that pandas would take for NaN."""
+    draw(tmp_path, "a.png")
+    draw(tmp_path / "images", "001", "c.png")
+    draw(tmp_path / "far", "d.png")
+    return write(tmp_path / "pairs.csv", "image,caption,k", "a.png,NA,1", '001,"a cat, a dog",2', "images/c.png,None,3",
+                 f"{tmp_path / 'far' / 'd.png'},ein Käfer,4")
+
+
+def test_csv_finds_images_and_keeps_text_and_columns(table):
+    pairs = load_pairs("csv", table)
+    assert pairs["caption"].tolist() == ["NA", "a cat, a dog", "None", "ein Käfer"]
+    assert names(pairs) == ["a.png", "001", "c.png", "d.png"]
+    assert all(isinstance(image, str) and os.path.isabs(image) and os.path.isfile(image) for image in pairs["image"])
+    assert pairs["k"].tolist() == [1, 2, 3, 4] and list(pairs.index) == [0, 1, 2, 3]
+
+
+def test_csv_root_may_be_a_folder_or_relative(table, monkeypatch):
+    assert load_pairs("csv", table.parent).equals(load_pairs("csv", str(table)))
+    monkeypatch.chdir(table.parent.parent)
+    assert load_pairs("csv", f"{table.parent.name}/pairs.csv").equals(load_pairs("csv", table))
+
+
+def test_csv_folder_with_two_tables_is_ambiguous(table):
+    write(table.with_name("more.csv"), "image,caption", "a.png,x")
+    with pytest.raises(ValueError, match="2 files .*more.csv, pairs.csv.*pass the path of one"):
+        load_pairs("csv", table.parent)
+
+
+def test_csv_accepts_file_path_spaces_crlf_and_a_byte_order_mark(tmp_path):
+    draw(tmp_path, "a.png")
+    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbffile_path, caption\r\na.png , "one, two"\r\n')
+    pairs = load_pairs("csv", tmp_path)
+    assert pairs["caption"].tolist() == ["one, two"] and names(pairs) == ["a.png"]
+
+
+@pytest.mark.parametrize("header, missing, found", [("picture,caption", "image", "picture, caption"),
+                                                    ("image,text", "caption", "image, text"),
+                                                    ("x;y", "image and no column caption", "x;y")])
+def test_missing_columns_are_named_with_those_found_and_the_file(tmp_path, header, missing, found):
+    file = write(tmp_path / "t.csv", header, header)
+    with pytest.raises(ValueError, match=f"{re.escape(str(file))}' has no column {missing}; it has {found}"):
+        load_pairs("csv", file)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    draw(tmp_path, "a.png", "b.png", "c.png")
+    rows = ["a.png,one", "", "gone.png,two", "b.png,", "c.png,  ", "c.png,three", ",x"]
+    return write(tmp_path / "t.csv", "image,caption", *rows)
+
+
+def test_broken_rows_raise_with_row_and_file(broken):
+    with pytest.raises(ValueError) as caught:
+        load_pairs("csv", broken)
+    said = str(caught.value)
+    assert str(broken) in said and "4 broken rows of 6" in said and 'broken="skip"' in said
+    told = "row 4: there is no image 'gone.png'; row 5: the caption is empty; row 6: the caption is empty; row 8"
+    assert told in said
+
+
+def test_broken_rows_are_skipped_with_a_warning(broken):
+    with pytest.warns(UserWarning, match="4 broken rows.*row 4.*row 5.*row 6.*row 8"):
+        pairs = load_pairs("csv", broken, broken="skip")
+    assert pairs["caption"].tolist() == ["one", "three"] and names(pairs) == ["a.png", "c.png"]
+
+
+def test_broken_takes_two_values(table):
+    with pytest.raises(ValueError, match="broken is 'ignore'; pass one of 'raise', 'skip'"):
+        load_pairs("csv", table, broken="ignore")
+
+
+@pytest.mark.parametrize("lines, said", [
+    ([], "cannot be read as a table"), (["image,caption"], "has no rows"),
+    (["image,caption", "a.png,one, two", "a.png,one, two"], "double quotes"),
+    (["image,caption", "a.png,one", "a.png,one, two"], "line 3.*double quotes"),
+    (["image,caption", "gone.png,one"], "1 broken rows of 1")])
+def test_unusable_tables_say_why(tmp_path, lines, said):
+    draw(tmp_path, "a.png")
+    with pytest.raises(ValueError, match=f"t.csv.*{said}"):
+        load_pairs("csv", write(tmp_path / "t.csv", *lines))
+
+
+def test_latin_1_table_says_utf_8(tmp_path):
+    draw(tmp_path, "a.png")
+    with pytest.raises(ValueError, match="save it as UTF-8"):
+        load_pairs("csv", write(tmp_path / "t.csv", "image,caption", "a.png,Käfer", encoding="latin-1"))
+
+
+def test_nothing_left_after_skipping_is_an_error(tmp_path):
+    file = write(tmp_path / "t.csv", "image,caption", "gone.png,one")
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="no row with both"):
+        warnings.simplefilter("ignore")
+        load_pairs("csv", file, broken="skip")
+
+
+def test_cc_prefers_cc_csv_and_reads_tsv(tmp_path):
+    draw(tmp_path / "images", "a.png")
+    write(tmp_path / "train.tsv", "caption\tfile_path", "one, two\timages/a.png")
+    assert load_pairs("cc", tmp_path)["caption"].tolist() == ["one, two"]
+    write(tmp_path / "other.csv", "image,caption", "a.png,other")
+    write(tmp_path / "cc.csv", "file_path,caption", "images/a.png,three")
+    assert load_pairs("cc", tmp_path)["caption"].tolist() == ["three"]
+
+
+# ---- subsets
+
+@pytest.fixture
+def many(tmp_path):
+    draw(tmp_path, "a.png")
+    return write(tmp_path / "t.csv", "image,caption", *(f"a.png,{i}" for i in range(40)))
+
+
+def test_subset_is_seeded_nested_and_in_file_order(many):
+    take = lambda n, seed: [int(c) for c in load_pairs("csv", many, n=n, seed=seed)["caption"]]
+    assert take(10, 0) == take(10, 0) == sorted(set(take(10, 0))) and len(take(10, 0)) == 10
+    assert take(10, 0) != take(10, 1) and take(10, 0) != list(range(10))
+    assert set(take(5, 0)) < set(take(10, 0))
+    assert take(None, 0) == take(40, 7) == list(range(40))
+
+
+def test_more_than_there_is_gives_all_and_warns(many):
+    with pytest.warns(UserWarning, match="41 pairs were asked for but there are 40"):
+        assert len(load_pairs("csv", many, n=41)) == 40
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_pairs("csv", many, n=40)
+
+
+# ---- flickr8k
+
+ROWS = [("b.jpg", "one , two"), ("b.jpg", 'say "x"'), ("a.jpg", "three"), ("a.jpg", "four"), ("a.jpg", "None")]
+
+
+@pytest.mark.parametrize("layout", ["captions.csv", "captions.txt", "en_val.json", "Flickr8k.token.txt"])
+def test_flickr8k_layouts_read_alike(tmp_path, layout):
+    draw(tmp_path / ("Flicker8k_Dataset" if "token" in layout else "images"), "a.jpg", "b.jpg")
+    if layout.startswith("captions"):
+        pd.DataFrame(ROWS, columns=["image", "caption"]).to_csv(tmp_path / layout, index=False)
+    elif layout == "en_val.json":
+        items = {name: [caption for other, caption in ROWS if other == name] for name in ("b.jpg", "a.jpg")}
+        items = [{"image": f"images/{name}", "caption": captions} for name, captions in items.items()]
+        (tmp_path / layout).write_text(json.dumps(items))
+    else:
+        write(tmp_path / layout, *(f"{name}#{i}\t{caption}" for i, (name, caption) in enumerate(ROWS)))
+        write(tmp_path / "Flickr8k.lemma.token.txt", "b.jpg#0\tno")  # lies beside it in the published archive
+    pairs = load_pairs("flickr8k", tmp_path)
+    assert names(pairs) == ["b.jpg", "a.jpg"] and list(pairs.columns) == ["image", "caption", "captions"]
+    assert pairs["captions"].tolist() == [["one , two", 'say "x"'], ["three", "four", "None"]]
+    assert pairs["caption"].tolist() == ["one , two", "three"]
+
+
+@pytest.mark.parametrize("file, text, said", [
+    ("en_val.json", '{"image": 1}', "not a JSON list"), ("en_val.json", "[", "not a JSON list"),
+    ("en_val.json", '[{"image": "a.jpg"}]', "not a JSON list"),
+    ("en_val.json", '[{"image": "a.jpg", "caption": ["x", null]}]', "row 1: the caption is empty"),
+    ("en_val.json", '[{"image": "a.jpg", "caption": []}]', "row 1: the caption is empty"),
+    ("Flickr8k.token.txt", "a.jpg#0\tx\na.jpg y\n", "row 2 .* name#0<TAB>caption"),
+    ("Flickr8k.token.txt", "a.jpg#0\tx\na.jpg.1#0\ty\n", "row 2: there is no image 'a.jpg.1'")])
+def test_flickr8k_says_what_is_wrong_with_a_file(tmp_path, file, text, said):
+    draw(tmp_path / "images", "a.jpg")
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load_pairs("flickr8k", tmp_path)
+
+
+# ---- imagenet
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Classes of five and three images, annotated in an order that is neither of classes nor of numbers."""
+    write(tmp_path / "wnids.txt", "n2", "n1")
+    write(tmp_path / "words.txt", "n1\tgoldfish, Carassius auratus", "n2\tEgyptian cat", "n3\tunused")
+    order = [10, 2, 0, 7, 1, 30, 5, 4]
+    write(tmp_path / "val" / "val_annotations.txt", *(f"val_{i}.JPEG\tn{1 + i % 2}\t{i}\t1\t60\t63" for i in order))
+    draw(tmp_path / "val" / "images", *(f"val_{i}.JPEG" for i in order))
+    return tmp_path
+
+
+def test_imagenet_takes_the_lowest_numbers_of_each_class_in_order_of_wnids(tiny):
+    pairs = load_pairs("imagenet", tiny, per_class=3)
+    assert names(pairs) == ["val_1.JPEG", "val_5.JPEG", "val_7.JPEG", "val_0.JPEG", "val_2.JPEG", "val_4.JPEG"]
+    assert pairs["wnid"].tolist() == ["n2"] * 3 + ["n1"] * 3 and pairs["label"].tolist() == [0] * 3 + [1] * 3
+    assert pairs["box"][1] == (5, 1, 60, 63)
+    assert set(pairs["caption"]) == {"a photo of a Egyptian cat", "a photo of a goldfish, Carassius auratus"}
+
+
+def test_imagenet_caption_may_name_the_first_synonym_only(tiny):
+    pairs = load_pairs("imagenet", tiny, per_class=1, names="first")
+    assert pairs["caption"].tolist() == ["a photo of a Egyptian cat", "a photo of a goldfish"]
+
+
+def test_imagenet_warns_of_small_classes(tiny):
+    with pytest.warns(UserWarning, match="1 of 2 classes have fewer than 5"):
+        assert len(load_pairs("imagenet", tiny)) == 8
+
+
+@pytest.mark.parametrize("options", [{"per_class": 0}, {"names": "some"}])
+def test_imagenet_options_are_checked(tiny, options):
+    with pytest.raises(ValueError, match=f"{[*options][0]} is .*; pass"):
+        load_pairs("imagenet", tiny, **options)
+
+
+@pytest.mark.parametrize("lost", ["wnids.txt", "words.txt", "val/val_annotations.txt"])
+def test_imagenet_says_which_file_is_missing(tiny, lost):
+    (tiny / lost).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{lost}'; Tiny-ImageNet-200"):
+        load_pairs("imagenet", tiny)
+
+
+@pytest.mark.parametrize("line", ["val_9.JPEG\tn9\t0\t0\t1\t1", "val_9.JPEG\tn3\t0\t0\t1\t1", "val_9.JPEG\tn1\t0\t0",
+                                  "val.JPEG\tn1\t0\t0\t1\t1"])
+def test_imagenet_strange_annotations_are_named(tiny, line):
+    with open(tiny / "val" / "val_annotations.txt", "a") as file:
+        file.write(line + "\n")
+    with pytest.raises(ValueError, match="row 9 of .*val_annotations.txt"):
+        load_pairs("imagenet", tiny)
+
+
+def test_imagenet_missing_image_is_named_or_skipped(tiny):
+    (tiny / "val" / "images" / "val_5.JPEG").unlink()
+    with pytest.raises(ValueError, match="row 7: there is no image 'val_5.JPEG'"):
+        load_pairs("imagenet", tiny, per_class=2)
+    with pytest.warns(UserWarning, match="row 7"):
+        pairs = load_pairs("imagenet", tiny, per_class=2, broken="skip")
+    assert names(pairs) == ["val_1.JPEG", "val_0.JPEG", "val_2.JPEG"]
+
+
+# ---- choice of a caption
+
+class Compass:
+    """A stand-in CLIP: an image is an angle in degrees, a caption says one; features have random lengths."""
+
+    def __init__(self):
+        self.images_per_call = []
+
+    def encode_image(self, images):
+        self.images_per_call.append(len(images))
+        return self.encode(images)
+
+    def encode_text(self, texts):
+        return self.encode([text.split()[-1] for text in texts])
+
+    @staticmethod
+    def encode(angles):
+        angles = torch.tensor([float(a) for a in angles]) * torch.pi / 180
+        return torch.stack([angles.cos(), angles.sin()], 1) * (1 + 50 * torch.rand(len(angles), 1))
+
+
+def compass_pairs() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = [[f"to {a}" for a in rng.choice(360, rng.integers(1, 6), replace=False)] for _ in range(20)]
+    return pd.DataFrame({"image": rng.integers(0, 360, 20).astype(str), "caption": "?", "captions": rows})
+
+
+def nearest(judge: str, captions: list[str]) -> str:
+    return min(captions, key=lambda c: abs((int(judge) - int(c.split()[-1]) + 180) % 360 - 180))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_own_rule_follows_each_image_whatever_the_batch(batch_size):
+    pairs, clip = compass_pairs(), Compass()
+    picked = pick_captions(clip, pairs, batch_size=batch_size)
+    assert picked["caption"].tolist() == [nearest(i, c) for i, c in zip(pairs["image"], pairs["captions"])]
+    assert max(clip.images_per_call) <= batch_size and (pairs["caption"] == "?").all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 6, 32])
+def test_released_rule_follows_the_first_image_of_the_batch(batch_size):
+    pairs = compass_pairs()
+    picked = pick_captions(Compass(), pairs, rule="released", batch_size=batch_size)["caption"].tolist()
+    judges = [pairs["image"][i - i % batch_size] for i in range(20)]
+    assert picked == [nearest(j, c) for j, c in zip(judges, pairs["captions"])]
+    own = pick_captions(Compass(), pairs)["caption"].tolist()
+    assert (picked == own) == (batch_size == 1)
+
+
+def test_released_batches_are_of_32_and_first_rule_asks_no_model():
+    pairs = pd.concat([compass_pairs()] * 4, ignore_index=True)
+    released = pick_captions(Compass(), pairs, "released")
+    assert released.equals(pick_captions(Compass(), pairs, "released", batch_size=32))
+    assert not released.equals(pick_captions(Compass(), pairs, "released", batch_size=16))
+    assert pick_captions(None, pairs, "first")["caption"].tolist() == [c[0] for c in pairs["captions"]]
+
+
+def test_pick_captions_refuses_what_it_cannot_do():
+    with pytest.raises(ValueError, match="rule is 'best'; pass one of 'own', 'first', 'released'"):
+        pick_captions(None, compass_pairs(), "best")
+    with pytest.raises(ValueError, match="no column captions.*only image, caption"):
+        pick_captions(None, compass_pairs()[["image", "caption"]])
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        pick_captions(None, compass_pairs(), batch_size=0)
+
+
+# ---- manifest
+
+def test_manifest_ignores_the_folder_and_sees_all_else(table, tmp_path_factory):
+    pairs = load_pairs("csv", table)
+    moved = tmp_path_factory.mktemp("moved")
+    shutil.copytree(table.parent, moved, dirs_exist_ok=True)
+    key = manifest(pairs)
+    assert re.fullmatch("[0-9a-f]{64}", key) and manifest(load_pairs("csv", moved)) == key
+    assert manifest(pairs[::-1]) != key and manifest(pairs[:3]) != key
+    assert manifest(pairs.assign(caption=["NA", "a cat, a dog", "None", "a"])) != key
+    assert manifest(pairs.assign(image=["b.png", *pairs["image"][1:]])) != key
+
+
+def test_manifest_sees_every_pixel():
+    pairs = load_pairs("shapes", n=2)
+    key = manifest(pairs)
+    pairs["image"][1].putpixel((223, 223), (1, 2, 3))
+    assert manifest(pairs) != key
+
+
+# ---- the real data, where they are
+
+def test_real_flickr8k():
+    root = real("flickr8k")
+    pairs = load_pairs("flickr8k", root)
+    assert len(pairs) == 1000 and set(pairs["captions"].map(len)) == {5}
+    assert pairs.equals(load_pairs("flickr8k", root / "en_val.json"))
+    assert names(pairs)[0] == "2090545563_a4e66ec76b.jpg"
+    assert pairs["captions"][0][1] == "Two girls play on a skateboard in a courtyard ."
+
+
+def test_real_imagenet():
+    root = real("tiny-imagenet-200")
+    pairs = load_pairs("imagenet", root)
+    assert len(pairs) == 1000 and set(pairs.groupby("wnid").size()) == {5}
+    numbers = [int(re.findall(r"\d+", name)[0]) for name in names(pairs)]
+    assert all(part == sorted(part) for part in (numbers[i : i + 5] for i in range(0, 1000, 5)))
+    assert pairs["wnid"][::5].tolist() == (root / "wnids.txt").read_text().split()
+    assert "a photo of a goldfish, Carassius auratus" in set(pairs["caption"])
+    assert all(0 <= x0 <= x1 <= 64 and 0 <= y0 <= y1 <= 64 for x0, y0, x1, y1 in pairs["box"])
+
+
+def test_real_conceptual_captions():
+    root = real("conceptual-captions")
+    pairs = load_pairs("cc", root)
+    assert len(pairs) == 52 and pairs["caption"][1] == "players wait for a conversion"
+    assert pairs.equals(load_pairs("csv", root))
