@@ -1,6 +1,7 @@
-"""Parts of a library's model as the pieces of a tower: what OpenAI's clip, open_clip and transformers have in common."""
+"""Parts of a library's model as the pieces of a tower: what clip, open_clip and transformers have in common."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -16,14 +17,19 @@ OPENAI = "clip-anytorch 'setuptools<81'"  # what pip calls OpenAI's `clip`, whic
 def need(package: str, install: str) -> ModuleType:
     """A package that only some models need, imported when one of them is asked for."""
     try:
-        return import_module(package)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "pkg_resources")  # a remark of OpenAI's clip on itself
+            return import_module(package)
     except ImportError as error:
         raise ImportError(f"the package {package!r} is needed but cannot be imported ({first_line(error)}); "
                           f"run `pip install {install}`.") from None
 
 
 def first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+    """What an error says in its first sentence, to be put in brackets."""
+    lines = str(error).strip().splitlines() or [""]
+    line = lines[1].strip() if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    return f"{type(error).__name__}: {line.split('. ')[0]}".rstrip(".")
 
 
 def quick_gelu(x: Tensor) -> Tensor:

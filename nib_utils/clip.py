@@ -1,7 +1,6 @@
 """Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +86,7 @@ def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: T
     tokenizer = tokenizer or clip_bpe()
     if tokenizer.eos >= len(vocabulary) or int(text.at(torch.tensor([[tokenizer.sos, tokenizer.eos]]))) != 1:
         raise ValueError(f"this {type(model).__name__} of {len(vocabulary)} tokens does not end captions with id "
-                         f"{tokenizer.eos}, as the tokenizer does; pass its own to wrap(model, tokenizer=...).")
+                         f"{tokenizer.eos}, as CLIP's tokenizer does; pass its own to wrap(model, tokenizer=...).")
     return Clip(image, text, model.logit_scale.detach(), preprocess, tokenizer,
                 context=len(positions), vocabulary=len(vocabulary), name=name or type(model).__name__, model=model)
 

@@ -11,8 +11,16 @@ import pandas as pd
 import torch.nn.functional as F
 from PIL import Image
 
-from .data_files import (HOW_TO_GET, check_choice, check_rows, check_whole, pick_file, read_candidates, read_lines,
-                         read_table)
+from .data_files import (
+    HOW_TO_GET,
+    check_choice,
+    check_rows,
+    check_whole,
+    pick_file,
+    read_candidates,
+    read_lines,
+    read_table,
+)
 from .shapes_pairs import shapes_pairs
 
 

@@ -51,7 +51,7 @@ def read_table(file: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header loses its end
-            table = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", encoding="utf-8-sig", index_col=False,
+            table = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", index_col=False,
                                 dtype=dict.fromkeys(("image", "file_path", "caption"), str), keep_default_na=False,
                                 skip_blank_lines=False, skipinitialspace=True)
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

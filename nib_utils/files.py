@@ -8,5 +8,5 @@ HERE = Path(__file__).resolve().parent
 
 def data_file(name: str) -> Path:
     """A file of `data/`: beside the package in a checkout, inside it when installed from a wheel."""
-    inside = HERE / "data" / name
+    inside = HERE / "shipped" / name
     return inside if inside.exists() else HERE.parent / "data" / name

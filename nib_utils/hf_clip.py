@@ -21,7 +21,8 @@ def towers(model: nn.Module, borrow) -> tuple[Tower, Tower]:
     from transformers import CLIPModel
 
     if not isinstance(model, CLIPModel):
-        raise ValueError(f"a transformers {type(model).__name__} cannot be wrapped; pass a CLIPModel, which has both towers.")
+        raise ValueError(f"a transformers {type(model).__name__} cannot be wrapped; pass a CLIPModel, which has both "
+                         "towers.")
     vision, language = model.vision_model, model.text_model
 
     def block(module, causal):
@@ -64,17 +65,19 @@ def load(rest: str):
     if kind != "clip":
         raise ValueError(f"'{rest}' has model_type {kind!r}; only 'clip', a CLIPModel of transformers, can be loaded.")
     if folder.is_dir() and not any(file.suffix in (".safetensors", ".bin") for file in folder.iterdir()):
-        raise FileNotFoundError(f"there are no weights (.safetensors or .bin) of '{rest}' in {place(source)}; {OFFLINE}.")
+        raise FileNotFoundError(f"there are no weights (.safetensors, .bin) of '{rest}' in {place(source)}; {OFFLINE}.")
+    options = dict(output_loading_info=True, ignore_mismatched_sizes=True)  # what does not match is named below
     try:
-        model, info = transformers.CLIPModel.from_pretrained(source, output_loading_info=True)
+        model, info = transformers.CLIPModel.from_pretrained(source, **options)
     except Exception as error:
         if isinstance(error, OSError) and not folder.is_dir():
             raise FileNotFoundError(f"the weights of '{rest}' are not in {place(source)} and could not be downloaded "
                                     f"({first_line(error)}); {OFFLINE}.") from None
         raise ValueError(f"the weights of '{rest}' do not load ({first_line(error)}); get them again.") from None
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise ValueError(f"the weights of '{rest}' lack {len(missing)} parameters ({missing[0]}, ..); get them again.")
+    wrong = [*info["missing_keys"], *(name if isinstance(name, str) else name[0] for name in info["mismatched_keys"])]
+    if wrong:
+        raise ValueError(f"the weights of '{rest}' lack parameters or have them in another shape ({len(wrong)}, the "
+                         f"first is {min(wrong)}); get them again.")
     return model, own_preprocess(source, model) | own_tokenizer(source)
 
 
@@ -82,10 +85,8 @@ def find(source: str, name: str) -> Path | None:
     """A file of a folder or of a hub repository (in its cache, or downloaded), None where there is none."""
     if Path(source).is_dir():
         return Path(source, name) if Path(source, name).is_file() else None
-    from transformers.utils import cached_file
-
     try:
-        return Path(cached_file(source, name))
+        return Path(need("transformers.utils", "transformers").cached_file(source, name))
     except (OSError, ValueError):
         return None
 
@@ -94,7 +95,9 @@ def place(source: str) -> str:
     """Where the files of a model are looked for, in words."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    return "that folder" if Path(source).is_dir() else f"the Hugging Face cache '{HF_HUB_CACHE}', nor is '{source}' a folder"
+    if Path(source).is_dir():
+        return "that folder"
+    return f"the Hugging Face cache '{HF_HUB_CACHE}', nor is '{source}' a folder"
 
 
 def read_json(file: Path) -> dict:
@@ -117,23 +120,31 @@ def own_preprocess(source: str, model: nn.Module) -> dict[str, Preprocess]:
     squash = isinstance(asked, dict) and "height" in asked
     short = asked.get("shortest_edge", size[0]) if isinstance(asked, dict) else asked
     if short != size[0]:
-        warnings.warn(f"'{source}' resizes pictures to {short} before it crops {size[0]}; here they are resized to {size[0]}.")
+        warnings.warn(f"'{source}' resizes pictures to {short} before it crops {size[0]}; here they are resized to "
+                      f"{size[0]}.", stacklevel=4)
     return dict(preprocess=Preprocess(size, tuple(config.get("image_mean", mean)), tuple(config.get("image_std", std)),
                                       squash, config.get("resample", Preprocess.resample)))
 
 
 def own_tokenizer(source: str) -> dict[str, Tokenizer]:
     """The model's own tokenizer as an option of wrap(); one that brings none reads CLIP's."""
-    if not (find(source, "tokenizer.json") or find(source, "vocab.json")):
+    if not has_tokenizer(source):
         return {}
-    from transformers import AutoTokenizer
+    return dict(tokenizer=read_tokenizer(need("transformers", "transformers").AutoTokenizer.from_pretrained(source)))
 
-    return dict(tokenizer=read_tokenizer(AutoTokenizer.from_pretrained(source)))
+
+def has_tokenizer(source: str) -> bool:
+    """Whether its files are there; transformers 5 makes an empty tokenizer where there are none."""
+    return bool(find(source, "tokenizer.json") or find(source, "vocab.json"))
 
 
 def read_tokenizer(words, clean: Callable[[str], str] = identity) -> Tokenizer:
     """A tokenizer of transformers as ours: SOS and EOS are its own, or else its CLS and SEP."""
     sos = words.cls_token_id if words.bos_token_id is None else words.bos_token_id
     eos = words.sep_token_id if words.eos_token_id is None else words.eos_token_id
+    ids = words("a").input_ids
+    if (ids[0], ids[-1]) != (sos, eos):
+        raise ValueError(f"the {type(words).__name__} of this model does not put captions between SOS and EOS, which "
+                         "explanations of words rely on.")
     return Tokenizer(lambda text: [sos, *words(clean(text), add_special_tokens=False, verbose=False).input_ids, eos],
                      lambda i: words.decode([i]).strip(), sos, eos)

@@ -9,8 +9,19 @@ from PIL import Image
 from torch import nn
 
 from .borrow import (
-    activation, first, first_line, fused_attention, highest, image_tower, linear, need, norm, projection, text_tower)
-from .hf_clip import read_tokenizer
+    activation,
+    first,
+    first_line,
+    fused_attention,
+    highest,
+    image_tower,
+    linear,
+    need,
+    norm,
+    projection,
+    text_tower,
+)
+from .hf_clip import OFFLINE, has_tokenizer, place, read_tokenizer
 from .inputs import MEAN, STD, Tokenizer
 from .towers import Block, Tower, identity
 
@@ -37,7 +48,7 @@ def towers(model: nn.Module, borrow) -> tuple[Tower, Tower]:
         [block(b, False) for b in visual.transformer.resblocks], norm(visual.ln_post, borrow),
         projection(visual.proj, borrow), borrow)
     text = text_tower(
-        text.token_embedding.weight, text.positional_embedding, pooled_row(text),
+        text.token_embedding.weight, text.positional_embedding, pooled_row(model),
         [block(b, True) for b in text.transformer.resblocks], norm(text.ln_final, borrow),
         projection(text.text_projection, borrow), text.transformer.get_cast_dtype(), borrow)
     return image, text
@@ -49,7 +60,7 @@ def obstacle(model: nn.Module) -> str | None:
 
     visual, text = model.visual, getattr(model, "text", model)
     if hasattr(model, "text_decoder"):
-        return "also decodes captions (a CoCa)"
+        return "also decodes captions"
     if not isinstance(visual, VisionTransformer):
         return f"has a {type(visual).__name__} for its image tower"
     if visual.attn_pool is not None:
@@ -62,8 +73,8 @@ def obstacle(model: nn.Module) -> str | None:
         return "pools captions at a class token"
     if text.attn_mask is None:
         return "has text attention that is not causal"
-    if pooled_row(text) is None:
-        return f"pools captions by '{pool_type(text)}'"
+    if pooled_row(model) is None:
+        return "does not pool captions at their EOS"
     if not all(plain(b) for tower in (visual, text) for b in tower.transformer.resblocks):
         return "normalises or scales inside its blocks"
     return None
@@ -77,15 +88,13 @@ def plain(block: nn.Module) -> bool:
     return all(extra is None or isinstance(extra, nn.Identity) for extra in extras)
 
 
-def pool_type(text: nn.Module) -> str:
-    return text.text_pool_type if hasattr(text, "text_pool_type") else text.pool_type
-
-
-def pooled_row(text: nn.Module):
-    """The function ids (B, T) -> pooled row (B,), None where a caption is not pooled at its EOS."""
-    if pool_type(text) == "eos":
-        return first(text.text_eos_id if hasattr(text, "text_eos_id") else text.eos_id)
-    return highest if pool_type(text) == "argmax" else None
+def pooled_row(model: nn.Module):
+    """The function ids (B, T) -> pooled row (B,), None where captions are not pooled at their EOS."""
+    if hasattr(model, "text"):
+        kind, eos = model.text.pool_type, model.text.eos_id
+    else:
+        kind, eos = model.text_pool_type, model.text_eos_id
+    return first(eos) if kind == "eos" else highest if kind == "argmax" else None
 
 
 def pixel_format(model: nn.Module):
@@ -97,7 +106,7 @@ def pixel_format(model: nn.Module):
     if mode not in ("shortest", "squash"):
         raise ValueError(f"this model resizes pictures by '{mode}', which is not known here; "
                          "pass preprocess=nib_utils.inputs.Preprocess(...) to wrap().")
-    resample = Image.Resampling[config.get("interpolation", "bicubic").upper()]
+    resample = Image.Resampling.BILINEAR if config.get("interpolation") == "bilinear" else Image.Resampling.BICUBIC
     size = size if isinstance(size, (tuple, list)) else (size, size)
     return tuple(size), tuple(config.get("mean", MEAN)), tuple(config.get("std", STD)), mode == "squash", resample
 
@@ -118,8 +127,8 @@ def load(rest: str):
     except ImportError:
         raise
     except Exception as error:
-        raise ValueError(f"the weights of 'open_clip:{rest}' do not load ({first_line(error)}); "
-                         "check that they belong to this architecture, or get them again.") from None
+        raise ValueError(f"'open_clip:{rest}' does not load ({first_line(error)}); check that the weights belong to "
+                         "the architecture, or get them again.") from None
     return model, own_tokenizer(open_clip, name)
 
 
@@ -127,8 +136,8 @@ def checked(folder: Path) -> Path:
     """The folder, if it holds a configuration and weights."""
     config, weights = folder / "open_clip_config.json", (".safetensors", ".bin", ".pth")
     if not config.is_file() or not any(file.suffix in weights for file in folder.iterdir()):
-        what = "weights (.safetensors, .bin or .pth)" if config.is_file() else config.name
-        raise FileNotFoundError(f"there is no {what} in the folder '{folder}'; check the path, or use load_clip('mini').")
+        what = f"weights ({', '.join(weights)})" if config.is_file() else config.name
+        raise FileNotFoundError(f"the folder '{folder}' holds no {what}; check the path, or use load_clip('mini').")
     return folder
 
 
@@ -143,14 +152,16 @@ def choose(open_clip, arch: str, source: str) -> tuple[str, dict]:
         fetch(open_clip, f"{name}@{source}", tag)
         quick = tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False)
         if quick:
-            warnings.warn(f"{source!r} was trained with QuickGELU, so {name} is built with it, which open_clip leaves to you.")
+            warnings.warn(f"{source!r} was trained with QuickGELU, so {name} is built with it, which open_clip leaves "
+                          "to its caller.", stacklevel=4)
         return name, dict(pretrained=source, force_quick_gelu=quick)
     if source and file.is_file():
         return name, dict(pretrained=str(file))
     if file.suffix or "/" in source:
         raise FileNotFoundError(f"there are no weights at '{file}'; check the path, or use load_clip('mini').")
     tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
-    raise ValueError(f"{name} has no published weights {source!r}; after the @ goes one of its tags ({tags}) or a local file.")
+    raise ValueError(f"{name} has no published weights {source!r}; after the @ goes one of its tags ({tags}) "
+                     "or a local file.")
 
 
 def fetch(open_clip, name: str, tag: dict) -> None:
@@ -171,9 +182,8 @@ def own_tokenizer(open_clip, name: str) -> dict[str, Tokenizer]:
     words = open_clip.get_model_config(name)["text_cfg"].get("hf_tokenizer_name")
     if not words:
         return {}
-    try:
-        tokenizer = open_clip.get_tokenizer(name)
-    except OSError as error:
-        raise FileNotFoundError(f"the tokenizer of {name}, {words}, is not in the Hugging Face cache and could not "
-                                f"be downloaded ({first_line(error)}).") from None
+    source = name.removeprefix("local-dir:") if name.startswith("local-dir:") else words
+    if not has_tokenizer(source):
+        raise FileNotFoundError(f"{name} has the tokenizer {words}, which is not in {place(source)}; {OFFLINE}.")
+    tokenizer = open_clip.get_tokenizer(name)
     return dict(tokenizer=read_tokenizer(tokenizer.tokenizer, tokenizer.clean_fn))

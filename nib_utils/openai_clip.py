@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -9,7 +10,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .borrow import (
-    OPENAI, first_line, fused_attention, highest, image_tower, linear, need, norm, projection, quick_gelu, text_tower)
+    OPENAI,
+    first_line,
+    fused_attention,
+    highest,
+    image_tower,
+    linear,
+    need,
+    norm,
+    projection,
+    quick_gelu,
+    text_tower,
+)
 from .inputs import MEAN, STD
 from .towers import Block, Tower
 
@@ -97,10 +109,12 @@ def read_state(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError):  # OpenAI's own files are TorchScript archives
-            state = torch.jit.load(str(file), map_location="cpu").state_dict()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # OpenAI's own files are TorchScript archives, which torch remarks on
+            try:
+                state = torch.load(file, map_location="cpu", weights_only=True)
+            except (RuntimeError, pickle.UnpicklingError):
+                state = torch.jit.load(str(file), map_location="cpu").state_dict()
     except Exception as error:
         raise ValueError(f"'{file}' is not a readable checkpoint ({first_line(error)}); download it again.") from None
     state = state.get("state_dict", state) if isinstance(state, dict) else {"": state}

@@ -10,6 +10,10 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("filterwarnings", "ignore:pkg_resources")  # a remark of OpenAI's clip on itself
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)

@@ -191,7 +191,7 @@ def test_subset_is_seeded_nested_and_in_file_order(many):
     take = lambda n, seed: [int(c) for c in load_pairs("csv", many, n=n, seed=seed)["caption"]]
     assert take(10, 0) == take(10, 0) == sorted(set(take(10, 0))) and len(take(10, 0)) == 10
     assert take(10, 0) != take(10, 1) and take(10, 0) != list(range(10))
-    assert set(take(5, 0)) < set(take(10, 0))
+    assert set(take(5, 0)) < set(take(10, 0)) and len(set(take(39, 0))) == 39
     assert take(None, 0) == take(40, 7) == list(range(40))
 
 
@@ -231,6 +231,7 @@ def test_flickr8k_layouts_read_alike(tmp_path, layout):
     ("en_val.json", '[{"image": "a.jpg"}]', "not a JSON list"),
     ("en_val.json", '[{"image": "a.jpg", "caption": ["x", null]}]', "row 1: the caption is empty"),
     ("en_val.json", '[{"image": "a.jpg", "caption": []}]', "row 1: the caption is empty"),
+    ("en_val.json", '[{"image": "a.jpg", "caption": "x"}, {"image": "a.jpg", "caption": [" "]}]', "row 2: the caption"),
     ("Flickr8k.token.txt", "a.jpg#0\tx\na.jpg y\n", "row 2 .* name#0<TAB>caption"),
     ("Flickr8k.token.txt", "a.jpg#0\tx\na.jpg.1#0\ty\n", "row 2: there is no image 'a.jpg.1'")])
 def test_flickr8k_says_what_is_wrong_with_a_file(tmp_path, file, text, said):

@@ -1,0 +1,217 @@
+"""NIB and M2IB: equal to the published code, to an independent oracle, to their own slow paths, and to themselves."""
+import golden
+import numpy as np
+import pytest
+import tiny
+import torch
+import torch.nn.functional as F
+from captum.attr import IntegratedGradients
+
+import nib_utils as nib
+from nib_utils.inputs import pad
+from nib_utils.methods.m2ib import Noise
+from nib_utils.similarity import cosine
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return golden.clip()
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return golden.inputs()
+
+
+def readings(clip, pairs):
+    """((tower, tokens, target) of the images, the same of the captions)."""
+    pixels, ids = pairs
+    image, text = clip.image.read(pixels), clip.text.read(pad([torch.as_tensor(i) for i in ids]))
+    return (clip.image, image, text.feature), (clip.text, text, image.feature)
+
+
+# published code
+
+
+def test_nib_is_the_published_nib(clip, pairs):
+    ex = nib.explain(clip, *pairs, method="nib")
+    assert golden.image_error(ex, "nib") < 1e-4 and golden.text_error(ex, "nib") < 1e-4
+
+
+def test_nib_batch_defect_on_request(clip, pairs):
+    ex = nib.explain(clip, *pairs, method="nib", text_target="batch")
+    assert golden.image_error(ex, "nib_batch") < 1e-4 and golden.text_error(ex, "nib_batch") < 1e-4
+    own = nib.explain(clip, *pairs, method="nib")
+    assert golden.text_error(own, "nib_batch") > 0.1  # the defect is visible
+
+
+def test_m2ib_is_the_published_m2ib(clip, pairs):
+    ex = nib.explain(clip, *pairs, method="m2ib", image_options={"seed": 100}, text_options={"seed": 200})
+    assert golden.image_error(ex, "m2ib") < 1e-3 and golden.text_error(ex, "m2ib") < 1e-3
+
+
+# independent oracles
+
+
+@pytest.mark.parametrize("layer, branch", [(0, "recomputed"), (7, "constant"), (9, "constant"), (9, "recomputed")])
+def test_nib_is_captums_integrated_gradients(clip, pairs, layer, branch):
+    for tower, tokens, target in readings(clip, pairs):
+        z = tokens.streams[layer]
+        forward = lambda h, at, target: cosine(tower.finish(h, layer, at), target)  # noqa: B023
+        expected = IntegratedGradients(forward).attribute(
+            z, baselines=0 * z, n_steps=10, method="riemann_right", additional_forward_args=(tokens.at, target)).sum(-1)
+        got = nib.METHODS["nib"](tower, tokens, target, layer=layer, branch=branch)
+        assert expected.abs().max() > 1e-3
+        torch.testing.assert_close(got, expected.float(), atol=1e-5, rtol=0)
+
+
+def slow_m2ib(tower, tokens, target, layer, beta, steps, copies, seed):
+    """M2IB for one pair, as its paper writes it, by automatic differentiation."""
+    h = tokens.streams[layer][0]
+    a = torch.full_like(h, 5.0).requires_grad_()
+    adam, generator = torch.optim.Adam([a], lr=1.0), torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        m, e = a.sigmoid(), torch.randn(copies, *h.shape, generator=generator)
+        x = m * h + (1 - m) * e
+        v = (1 - m) ** 2
+        information = -0.5 * (1 + v.log() - (m * h) ** 2 - v)
+        feature = tower.finish(x, layer, tokens.at.expand(copies))
+        loss = beta * information.mean() - cosine(feature, target.expand(copies, -1)).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return information.detach().sum(-1)
+
+
+@pytest.mark.parametrize("options", [dict(), dict(beta=2.0, layer=4), dict(steps=3, copies=3, layer=11)])
+def test_m2ib_is_its_slow_form(clip, pairs, options):
+    options = dict(layer=10, beta=0.1, steps=10, copies=4) | options
+    pixels, ids = pairs
+    for tower, x, target in ((clip.image, pixels[:1], clip.encode_text(ids[:1])),
+                             (clip.text, torch.as_tensor(ids[1])[None], clip.encode_image(pixels[1:2]))):
+        expected = slow_m2ib(tower, tower.read(x), target, seed=3, **options)
+        got = nib.METHODS["m2ib"](tower, tower.read(x), target, seed=3, **options)
+        torch.testing.assert_close(got[0], expected, rtol=2e-4, atol=2e-3)
+
+
+# the same whatever the batch, the chunk or the padding
+
+
+@pytest.mark.parametrize("method", nib.METHODS)
+def test_a_batch_is_its_pairs_one_by_one(clip, pairs, method):
+    pixels, ids = pairs
+    seed = {"seed": 7} if method in ("m2ib", "random") else {}
+    together = nib.explain(clip, pixels, ids, method=method, batch_size=4, **seed)
+    for b in range(4):
+        one = {"seed": 7 + b} if seed else {}
+        alone = nib.explain(clip, pixels[b : b + 1], ids[b : b + 1], method=method, **one)
+        torch.testing.assert_close(alone.image[0], together.image[b], atol=1e-5, rtol=0)
+        torch.testing.assert_close(alone.text[0], together.text[b], atol=1e-5, rtol=0)
+        torch.testing.assert_close(alone.similarity[0], together.similarity[b], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["nib", "m2ib"])
+def test_chunks_do_not_change_the_scores(clip, pairs, method, monkeypatch):
+    for tower, tokens, target in readings(clip, pairs):
+        whole = nib.METHODS[method](tower, tokens, target)
+        monkeypatch.setattr(type(tokens), "rows", property(lambda self: 3))
+        parts = nib.METHODS[method](tower, tokens, target)
+        monkeypatch.undo()
+        torch.testing.assert_close(parts, whole, atol=1e-5 * whole.abs().max().item(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", nib.METHODS)
+def test_the_same_seed_gives_the_same_bits(clip, pairs, method):
+    first, second = (nib.explain(clip, *pairs, method=method) for _ in range(2))
+    assert torch.equal(first.image, second.image) and all(map(torch.equal, first.text, second.text))
+
+
+def test_m2ib_seeds_matter_and_nib_has_none(clip, pairs):
+    first, second = (nib.explain(clip, *pairs, method="m2ib", seed=s) for s in (0, 1000))
+    assert not torch.equal(first.image, second.image)
+    with pytest.raises(TypeError, match="no option 'seed'"):
+        nib.explain(clip, *pairs, method="nib", seed=0)
+
+
+def test_noise_has_unit_variance_and_leaves_padding_alone(clip, pairs):
+    text = readings(clip, pairs)[1][1]
+    drawn = Noise(text, 0, 50, 64).draw()
+    assert drawn.shape == (50, 4, 12, 64)
+    assert not drawn[:, 0, 5:].any() and abs(drawn[:, 2].std().item() - 1) < 0.02
+
+
+# structure: what the fast paths rest on
+
+
+def test_one_row_of_the_last_block_is_the_blocks_own_row(clip, pairs):
+    for tower, tokens, _ in readings(clip, pairs):
+        h, block = tokens.streams[-1].clone().requires_grad_(), tower.blocks[-1]
+        rows = torch.arange(len(h))
+        full, attention = block.attend(h)
+        row, weights = block.row(h, tokens.at)
+        torch.testing.assert_close(row, full[rows, tokens.at], atol=2e-6, rtol=1e-5)
+        torch.testing.assert_close(weights, attention[rows, :, tokens.at], atol=1e-6, rtol=1e-5)
+        slow, = torch.autograd.grad(full[rows, tokens.at].pow(3).sum(), h)
+        fast, = torch.autograd.grad(row.pow(3).sum(), h)
+        torch.testing.assert_close(fast, slow, atol=1e-5 * slow.abs().max().item(), rtol=1e-4)
+
+
+def test_a_pre_ln_block_reads_only_the_direction(clip, pairs):
+    tower, tokens, _ = readings(clip, pairs)[0]
+    z, block = tokens.streams[9], tower.blocks[9]
+    torch.testing.assert_close(block.branch(0.1 * z), block.branch(z), atol=1e-3, rtol=1e-3)
+
+
+def test_the_constant_branch_is_exact_but_for_the_norms_epsilon(clip, pairs):
+    """At h_0 a token's variance is near 1, so 0.1 z feels an epsilon of 1e-5 in the third digit, at h_9 in the fifth."""
+    for layer, relative in ((0, 2e-3), (9, 1e-4)):
+        for tower, tokens, target in readings(clip, pairs):
+            constant, full = (nib.METHODS["nib"](tower, tokens, target, layer=layer, branch=b)
+                              for b in ("constant", "recomputed"))
+            assert (constant - full).abs().max() < relative * full.abs().max()
+
+
+def test_default_layers_follow_the_depth():
+    deep = nib.wrap(tiny.openai(layers=8))
+    x, target = tiny.pixels(2), torch.randn(2, 32)
+    tokens = deep.image.read(x)
+    for method, layer in (("nib", 6), ("m2ib", 7)):
+        default, named = (nib.METHODS[method](deep.image, tokens, target, **o) for o in ({}, {"layer": layer}))
+        assert torch.equal(default, named)
+
+
+def test_nib_at_the_last_layer_is_zero_on_every_patch(clip, pairs):
+    """Patches reach the feature only through the last block's attention, which reads their direction alone."""
+    ex = nib.explain(clip, *pairs, method="nib", layer=11)
+    assert not ex.image_scores.any() and not ex.image.any()
+    rounding = nib.explain(clip, *pairs, method="nib", layer=11, branch="recomputed")
+    assert rounding.image_scores.abs().max() < 1e-5
+
+
+def test_towers_compute_no_parameter_gradients(clip, pairs):
+    nib.explain(clip, *pairs, method="m2ib")
+    nib.explain(clip, *pairs, method="nib")
+    assert all(p.grad is None and p.requires_grad for p in clip.model.parameters())
+
+
+@pytest.mark.parametrize("method", ["nib", "m2ib"])
+@pytest.mark.parametrize("patch, side", [(32, 64), (16, 64), (14, 84)])
+def test_other_grids_one_word_and_77_tokens(method, patch, side):
+    clip = nib.wrap(tiny.openai(patch_size=patch, image_size=side))
+    ids = tiny.captions((3, 77))
+    ex = nib.explain(clip, tiny.pixels(2, (side, side)), ids, method=method)
+    assert ex.image.shape == (2, side, side) and ex.image_scores.shape == (2, side // patch, side // patch)
+    assert [len(t) for t in ex.text] == [3, 77] and all(t.isfinite().all() for t in ex.text)
+    assert ex.image.isfinite().all() and F.relu(ex.image - 1).max() == 0
+    assert np.isclose(ex.image.amax((1, 2)), 1).all()
+
+
+@pytest.mark.parametrize("method", ["nib", "m2ib"])
+def test_bfloat16_is_close_to_float32(method):
+    pixels, ids = tiny.pixels(2), tiny.captions((5, 9))
+    full = nib.explain(nib.wrap(tiny.openai()), pixels, ids, method=method)
+    half = nib.explain(nib.wrap(tiny.openai().bfloat16()), pixels, ids, method=method)
+    assert half.image.isfinite().all() and all(t.isfinite().all() for t in half.text)
+    torch.testing.assert_close(half.similarity, full.similarity, atol=0.03, rtol=0)
+    correlation = np.corrcoef(torch.cat(half.text), torch.cat(full.text))[0, 1]
+    assert correlation > 0.9
