@@ -1,4 +1,4 @@
-"""What every test relies on: no network, and numbers that do not depend on the number of threads."""
+"""What every test relies on: no network, and the same random numbers whatever ran before."""
 import os
 import sys
 from pathlib import Path
