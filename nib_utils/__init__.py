@@ -1,7 +1,7 @@
 """Why does CLIP think this picture matches this sentence? Information-bottleneck explanations of any ViT CLIP."""
 from .clip import Clip, load_clip, wrap
 from .data import load_pairs, manifest, pick_captions
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .explain import Explanation, explain
 from .localization import localize, mass, phrase_pairs, pointing
 from .methods import CONTROLS, METHODS

@@ -62,9 +62,14 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         raise ValueError(f"only is {only!r}; it takes 'image', 'text' or None for both.")
     if text_target not in ("own", "batch"):
         raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; it takes at least 1.")
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     if len(pixels) != len(ids):
         raise ValueError(f"{len(pixels)} images and {len(ids)} captions were given; pass one caption for each image.")
+    for given in per_tower.values():
+        if not isinstance(given.get("seed", 0), int) and len(given["seed"]) != len(ids):
+            raise ValueError(f"{len(given['seed'])} seeds for {len(ids)} pairs; pass one integer or one seed per pair.")
     step = batch_size or default_batch(clip)
     parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": []}
     with progress_bar(len(ids), method, show=len(ids) > step if progress is None else progress) as bar:

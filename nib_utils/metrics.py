@@ -53,8 +53,8 @@ def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str =
 
 
 def change(before: Tensor, after: Tensor, kind: str) -> dict[str, np.ndarray]:
-    return {f"{kind}_drop": (100 * (before - after).clamp(min=0)).cpu().numpy(),
-            f"{kind}_increase": (100.0 * (after > before)).cpu().numpy()}
+    return {f"{kind}_drop": (100 * (before - after).clamp(min=0)).double().cpu().numpy(),
+            f"{kind}_increase": (100 * (after > before).double()).cpu().numpy()}
 
 
 def check_maps(pixels: Tensor, ids: list[Tensor], image_maps, text_maps) -> tuple[Tensor, list[Tensor]]:

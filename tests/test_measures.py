@@ -1,0 +1,134 @@
+"""Pointing, mass, retrieval and the evaluation loop, on cases worked by hand."""
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+import nib_utils as nib
+from nib_utils import evaluation, tables
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return nib.wrap(tiny.openai(layers=3, image_size=224))
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return nib.load_pairs("shapes", n=12)
+
+
+def test_pointing_is_where_the_highest_pixel_lies():
+    maps, masks = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.bool)
+    masks[:, :2, :2] = True
+    maps[0, 1, 1], maps[1, 3, 3] = 1, 1  # on the object; beside it; and a map without a preference
+    assert nib.pointing(maps, masks).tolist() == [1, 0, 0.25]
+
+
+def test_mass_is_the_share_of_positive_relevance_on_the_object():
+    masks = torch.zeros(3, 4, 4, dtype=torch.bool)
+    masks[:, :, :1] = True  # the left quarter: half of each left patch
+    scores = torch.tensor([[[3.0, 0], [0, 1]], [[-1.0, -2], [-3, 0]], [[1.0, 1], [1, 1]]])
+    assert nib.mass(scores, masks).tolist() == pytest.approx([3 * 0.5 / 4, 0, 0.25])
+
+
+def test_phrases_of_scenes_with_one_object_are_left_out(pairs):
+    phrases = nib.phrase_pairs(pairs)
+    expected = [len(p) for p in pairs.phrases if len(p) > 1]
+    assert len(phrases) == sum(expected) and phrases.objects.min() >= 2
+    assert phrases["mask"][0].shape == (224, 224) and phrases["mask"][0].dtype == bool
+    assert all(row.phrase in pairs.caption[[i is row.image for i in pairs.image].index(True)] for row in phrases.itertuples())
+
+
+def test_a_perfect_map_points_at_its_object_and_an_inverted_one_does_not(pairs):
+    masks = torch.from_numpy(np.stack(nib.phrase_pairs(pairs)["mask"].to_list()))
+    assert (nib.pointing(masks.float(), masks) == 1).all() and (nib.mass(masks.float(), masks) > 0.999).all()
+    assert (nib.pointing(1 - masks.float(), masks) == 0).all() and (nib.mass(1 - masks.float(), masks) == 0).all()
+
+
+def test_localize_scores_every_phrase(clip, pairs):
+    phrases = nib.phrase_pairs(pairs)
+    ones = nib.localize(clip, phrases, "all_ones")
+    area = np.array([m.mean() for m in phrases["mask"]])
+    np.testing.assert_allclose(ones.pointing, area, rtol=1e-5)
+    np.testing.assert_allclose(ones.mass, area, rtol=1e-5)
+
+
+class Oracle:
+    """Knows the captions of the scenes: the own one is most alike, then (perhaps) one that it mistakes for it."""
+
+    def __init__(self, pairs, mistaken=()):
+        self.pairs, self.mistaken = pairs, set(mistaken)
+
+    def encode_image(self, images, batch_size):
+        return torch.eye(len(images))
+
+    def encode_text(self, texts, batch_size):
+        own = torch.tensor([[text == caption for caption in self.pairs.caption] for text in texts]).float()
+        wrong = torch.tensor([[text in self.mistaken and text in {*row.distractors, *row.swapped}
+                               for row in self.pairs.itertuples()] for text in texts]).float()
+        return own + 2 * wrong + 1e-3 * torch.ones(len(texts), len(self.pairs))
+
+
+def test_retrieval_counts_what_is_right_and_what_is_mistaken():
+    pairs = nib.load_pairs("shapes", n=60, objects=2)
+    right = nib.retrieval(Oracle(pairs), pairs, candidates=60)
+    assert right.top1.all() and right.hard_top1.all() and right.binding.dropna().all() and right.binding.notna().any()
+    first = pairs.distractors[0][0]
+    swap = next(s[0] for s in pairs.swapped if s)
+    wrong = nib.retrieval(Oracle(pairs, [first, swap]), pairs, candidates=60)
+    assert wrong.top1[0] == wrong.hard_top1[0] == 0 and wrong.top1.mean() > 0.9
+    assert (wrong.binding == 0).sum() >= 1
+    with pytest.raises(ValueError, match="60 scenes have too few different captions"):
+        nib.retrieval(Oracle(pairs), pairs, candidates=200)
+
+
+def test_evaluate_is_explain_and_confidence(clip, pairs):
+    rows = nib.evaluate(clip, pairs, "nib", chunk=5)
+    ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "nib")
+    for protocol in ("published", "corrected"):
+        direct = nib.confidence(clip, list(pairs.image), list(pairs.caption), ex.image, ex.text, protocol)
+        np.testing.assert_allclose(rows[direct.add_prefix(f"{protocol}_").columns], direct, atol=1e-3)
+    np.testing.assert_allclose(rows.similarity, ex.similarity, atol=1e-6)
+
+
+def test_an_interrupted_evaluation_goes_on(clip, pairs, tmp_path, monkeypatch):
+    seen, explain = [], evaluation.explain
+
+    def interrupted(clip, images, *arguments, **options):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(len(images))
+        return explain(clip, images, *arguments, **options)
+
+    monkeypatch.setattr(evaluation, "explain", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
+    assert len(pd.read_csv(next(tmp_path.glob("random-*.csv")))) == 8 and not list(tmp_path.glob("*.part"))
+    seen.clear()
+    resumed = nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
+    assert seen == [4]
+    monkeypatch.undo()
+    whole = nib.evaluate(clip, pairs, "random", chunk=12, seed=3)
+    pd.testing.assert_frame_equal(resumed.drop(columns="explain_seconds"), whole.drop(columns="explain_seconds"), atol=1e-3)
+
+
+def test_other_work_is_not_taken_for_this(clip, pairs):
+    names = {evaluation.fingerprint(*work) for work in (
+        (clip, pairs, "nib", {}, 0), (clip, pairs, "nib", {"layer": 1}, 0), (clip, pairs, "m2ib", {}, 0),
+        (clip, pairs, "nib", {}, 1), (clip, pairs.head(3), "nib", {}, 0),
+        (nib.wrap(tiny.openai(layers=4, image_size=224)), pairs, "nib", {}, 0))}
+    assert len(names) == 6
+
+
+def test_main_table_has_every_published_number():
+    rows = pd.DataFrame({"method": ["nib", "nib", "all_ones", "all_ones"], "explain_seconds": [0.5, 0.5, 0.1, 0.1]}
+                        | {f"{p}_{m}": [1.0, 3.0, 0.0, 0.0] for p in ("published", "corrected") for m in tables.METRICS})
+    table = tables.main_table(rows, "cc", {"nib": 1.5, "all_ones": 9.0})
+    assert table.loc["nib", "published_image_drop"] == 2 and table.loc["nib", "published_image_drop_se"] == 1
+    assert table.loc["nib", "fps"] == 2 and table.loc["nib", "fps_single"] == 1.5
+    assert table.loc["nib", "paper_image_drop"] == 0.9439 and table.loc["nib", "paper_text_increase"] == 43.95
+    assert len(table) == 9 and np.isnan(table.loc["rise", "published_image_drop"])  # eight methods and a control
+    assert np.isnan(table.loc["all_ones", "paper_image_drop"])
+    assert "paper_image_drop" not in tables.main_table(rows, "shapes", {})

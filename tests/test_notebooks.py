@@ -1,0 +1,88 @@
+"""The notebooks: as committed, and executed headlessly at small size; and what the batch says when something is wrong."""
+import ast
+import json
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nib_utils import run
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SIZES = {  # small enough for a test, large enough that every cell has something to do
+    "quickstart": {},
+    "main_table": dict(n=6, methods=["nib", "m2ib", "all_ones"]),
+    "localization": dict(scenes=5, swept=3),
+    "mini_accuracy": dict(scenes=90),
+    "train_mini": dict(steps=3, batch_size=4, scenes=90),
+    "speed": dict(methods=["nib"], batches=[8], repeats=1),
+}
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_is_committed_clean(file):
+    book = nbformat.read(file, as_version=4)
+    nbformat.validate(book)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code) and len(code) <= 12
+    assert set(book.metadata) <= {"kernelspec", "language_info"}
+    assert book.cells[0].cell_type == "markdown" and book.cells[0].source.startswith("# ")
+    assert ["parameters" in cell.metadata.get("tags", []) for cell in code] == [True] + [False] * (len(code) - 1)
+    assert "assert" in code[-1].source and "st_size" in code[-1].source
+    for cell in code:
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.FunctionDef) or node.end_lineno - node.lineno < 5
+
+
+def test_every_notebook_has_a_size_to_be_tested_at():
+    assert set(SIZES) == {file.stem for file in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_notebook_runs_headlessly(name, tmp_path):
+    results = tmp_path / "results"
+    run.execute(name, SIZES[name], results)
+    records = list(results.rglob("*.json"))
+    assert len(records) == 1
+    record, folder = json.loads(records[0].read_text()), records[0].parent
+    assert folder.parent.name == name and records[0].stem == name
+    assert {"parameters", "versions", "commit", "seconds", "files"} <= set(record)
+    kinds = {Path(file).suffix for file in record["files"]}
+    assert kinds == {".csv", ".png"}
+    for file in record["files"]:
+        if file.endswith(".csv"):
+            assert len(pd.read_csv(folder / file))
+        else:
+            with Image.open(folder / file) as picture:
+                assert 500 < picture.width < 2200 and len(picture.convert("L").getcolors(256)) > 20
+
+
+def test_main_table_on_a_csv_of_ones_own(tmp_path):
+    (tmp_path / "own").mkdir()
+    for i in range(3):
+        Image.effect_mandelbrot((90, 60), (-2 + i / 9, -1, 1, 1), 40).save(tmp_path / "own" / f"{i}.png")
+    rows = ["image,caption", "0.png,a fractal", "1.png,\"two fractals, side by side\"", "2.png,something else"]
+    (tmp_path / "own" / "pairs.csv").write_text("\n".join(rows))
+    arguments = ["run", "main_table", "--dataset", "csv", "--root", str(tmp_path / "own" / "pairs.csv"),
+                 "--results", str(tmp_path / "results"), "-p", "methods", "[nib, random]"]
+    assert run.main(arguments) == 0
+    table = pd.read_csv(tmp_path / "results" / "main_table" / "mini-csv" / "main_table.csv")
+    assert table.method.tolist() == ["nib", "random"] and (table.pairs == 3).all() and table.notna().all().all()
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["run", "nothing"], "no notebook is called 'nothing'; there are localization, main_table"),
+    (["run", "quickstart", "--n", "3"], "quickstart has no parameter 'n'; it has model, image"),
+    (["run", "main_table", "-p", "methods", "[nib"], "nib_utils: while parsing"),
+    (["run", "main_table", "--dataset", "flickr8k"], "notebook main_table, cell .*: FileNotFoundError: flickr8k: no root was given"),
+    (["run", "quickstart", "--model", "ViT-B/33"], "ValueError: no model is called 'ViT-B/33'"),
+])
+def test_the_batch_says_what_is_wrong(arguments, words, tmp_path, capfd):
+    import re
+
+    assert run.main([*arguments, "--results", str(tmp_path / "results")]) == 1
+    last = capfd.readouterr().err.strip().splitlines()
+    assert any(re.search(words, line) for line in last), last[-3:]
