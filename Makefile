@@ -1,4 +1,4 @@
-# make reproduce | test | bench | report: each sets up first if need be. VENV and PYTHON may be given.
+# make setup | reproduce | test | bench | train: each sets up first if need be. VENV and PYTHON may be given.
 VENV ?= .venv
 PYTHON ?= python3
 RUN = $(VENV)/bin/python -m nib_utils run
@@ -29,6 +29,7 @@ bench: $(READY)
 
 train: $(READY)
 	$(RUN) train_mini
+	cp results/train_mini/mini-shapes/mini.safetensors data/
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache

@@ -10,4 +10,5 @@ from .results import Results
 from .retrieval import retrieval
 
 __all__ = ["CONTROLS", "METHODS", "Clip", "Explanation", "Results", "confidence", "evaluate", "explain", "load_clip",
-           "load_pairs", "localize", "manifest", "mass", "phrase_pairs", "pick_captions", "pointing", "retrieval", "wrap"]
+           "load_pairs", "localize", "manifest", "mass", "phrase_pairs", "pick_captions", "pointing", "retrieval",
+           "wrap"]

@@ -14,7 +14,7 @@ from .towers import Tower
 LIBRARIES = {"clip": openai_clip, "open_clip": open_clip_clip, "transformers": hf_clip}
 
 
-@dataclass
+@dataclass(repr=False)
 class Clip:
     """A wrapped model: `image` and `text` towers, and how pictures and sentences become their inputs."""
 
@@ -27,6 +27,11 @@ class Clip:
     vocabulary: int
     name: str
     model: Any  # the library's own model, as it came
+
+    def __repr__(self) -> str:
+        grid, dtype = "x".join(map(str, self.image.grid)), str(self.dtype).removeprefix("torch.")
+        return (f"<Clip {self.name}: image {self.image.depth} blocks of width {self.image.width} on {grid} patches, "
+                f"text {self.text.depth} of {self.text.width}, {dtype} on {self.device}>")
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +110,7 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if spec == "mini":
         return wrap(mini.load().to(device, dtype), name=spec)
-    library, _, rest = spec.partition(":")
+    library, _, rest = (spec := str(spec)).partition(":")
     if library == "hf":
         model, extras = hf_clip.load(rest)
     elif library == "open_clip":

@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # where a table's pictures may lie, beside it
 HOW_TO_GET = {
@@ -98,7 +99,9 @@ def check_rows(table: pd.DataFrame, file: Path, broken: str) -> pd.DataFrame:
     if not len(table):
         raise ValueError(f"'{file}' has no rows; give it at least one pair.")
     paths = {name: find_image(file.parent, name) for name in table["image"].unique()}
-    faults = [fault_of(name, caption, paths[name]) for name, caption in zip(table["image"], table["caption"])]
+    unread = {path for path in paths.values() if broken == "skip" and path and not readable(path)}
+    faults = [fault_of(name, caption, paths[name], paths[name] in unread)
+              for name, caption in zip(table["image"], table["caption"])]
     named = [f"row {row}: {fault}" for row, fault in zip(table.index, faults) if fault]
     if named:
         told = "; ".join(named[:20]) + (f"; and {len(named) - 20} more" if len(named) > 20 else "")
@@ -112,10 +115,22 @@ def check_rows(table: pd.DataFrame, file: Path, broken: str) -> pd.DataFrame:
     return whole.assign(image=whole["image"].map(paths))
 
 
-def fault_of(name: str, caption: str, path: str | None) -> str:
+def readable(path: str) -> bool:
+    """Whether the picture can be decoded to its end; asked only to skip those that cannot, since it reads them all."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+        return True
+    except OSError:
+        return False
+
+
+def fault_of(name: str, caption: str, path: str | None, unread: bool = False) -> str:
     """What is wrong with a row, in words; empty if nothing is."""
     if path is None:
         return f"there is no image '{name}'"
+    if unread:
+        return f"the image '{name}' cannot be read"
     return "" if isinstance(caption, str) and caption.strip() else "the caption is empty"
 
 

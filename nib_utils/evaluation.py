@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from pathlib import Path
 
@@ -11,13 +10,14 @@ import pandas as pd
 from .clip import Clip
 from .data import manifest
 from .explain import check_options, explain, find
-from .files import HERE
+from .files import HERE, write_whole
 from .metrics import PROTOCOLS, confidence
 from .progress import progress
 
 
 def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chunk: int = 40,
-             cache: str | Path | None = None, truncate: bool = True, **options) -> pd.DataFrame:
+             cache: str | Path | None = None, truncate: bool = False, image_options: dict | None = None,
+             text_options: dict | None = None, **options) -> pd.DataFrame:
     """Explain every pair and measure its maps under both protocols: a row per pair.
 
     Columns `<protocol>_<metric>` as of `confidence`, similarity, and explain_seconds (the time of the pair's
@@ -27,9 +27,12 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     >>> nib.evaluate(clip, nib.load_pairs("shapes", n=100), "nib").mean()
     """
     function = find(method)
-    check_options(method, function, options)
+    per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
+    for given in per_tower.values():
+        check_options(method, function, options | given)
     stochastic = "seed" in (function.__kwdefaults__ or {})
-    file = None if cache is None else Path(cache) / f"{fingerprint(clip, pairs, method, options, seed)}.csv"
+    work = (clip, pairs, method, options | per_tower, seed, truncate)
+    file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
     done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
     with progress(len(pairs), method, done=len(done)) as bar:
         for first in range(len(done), len(pairs), chunk):
@@ -37,7 +40,8 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             images, texts = list(part.image), list(part.caption)
             start = time.perf_counter()
             chance = {"seed": seed + first} if stochastic else {}
-            ex = explain(clip, images, texts, method, truncate=truncate, progress=False, **chance, **options)
+            ex = explain(clip, images, texts, method, truncate=truncate, progress=False,
+                         **chance, **per_tower, **options)
             seconds = (time.perf_counter() - start) / len(part)
             columns = [confidence(clip, images, texts, ex.image, ex.text, protocol, truncate=truncate)
                        .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
@@ -45,25 +49,22 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)
             if file is not None:
-                keep(done, file)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(file, lambda part, done=done: done.to_csv(part, index=False))
             bar.update(len(part))
     return done
 
 
-def keep(frame: pd.DataFrame, file: Path) -> None:
-    """Write beside and rename: an interruption leaves the last whole file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    frame.to_csv(part, index=False)
-    part.rename(file)
-
-
-def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, seed: int) -> str:
+def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, seed: int, truncate: bool = False) -> str:
     """A name for exactly this work: the weights, the pairs, the method and its options, and the package's code."""
     digest = hashlib.sha256()
     for parameter in clip.model.parameters():
         digest.update(parameter.detach().double().sum().cpu().numpy().tobytes())
     for file in sorted(HERE.rglob("*.py")):
         digest.update(file.read_bytes())
-    words = json.dumps([clip.name, str(clip.dtype), manifest(pairs), method, options, seed], sort_keys=True, default=str)
-    return f"{method}-{hashlib.sha256(digest.digest() + words.encode()).hexdigest()[:24]}"
+    for image in pairs["image"]:
+        if isinstance(image, (str, Path)) and (path := Path(image).resolve()).is_file():
+            state = path.stat()  # a file of the same name may hold another picture
+            digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
+    words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, seed, truncate]
+    return f"{method}-{hashlib.sha256(digest.digest() + repr(words).encode()).hexdigest()[:24]}"

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip import Clip
-from .inputs import pad
+from .inputs import as_list, pad
 from .methods import METHODS
 from .progress import progress as progress_bar
 from .similarity import cosine
 from .towers import Tokens, Tower
 
 
-@dataclass
+@dataclass(repr=False)
 class Explanation:
     """What a method says of B pairs; maps are between 0 and 1, scores are as the method gave them."""
 
@@ -32,8 +32,13 @@ class Explanation:
     captions: list[str]
     pictures: list = field(default_factory=list, repr=False)  # (H, W, 3) uint8 each, what the model saw
 
+    def __repr__(self) -> str:
+        return f"<Explanation of {len(self.captions)} pairs by {self.method}>"
+
     def plot(self, **options):
         """A figure, a row per pair: the picture, its heat map, and the caption with its words coloured."""
+        if not self.text or not self.image.numel():
+            raise ValueError("a plot needs both maps; explain without only=... to have them.")
         from .plot import plot_pairs
 
         return plot_pairs(self, **options)
@@ -44,12 +49,13 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
             image_options: dict | None = None, text_options: dict | None = None, **options) -> Explanation:
     """Explain why `clip` finds each image and its caption alike.
 
-    images: PIL images, paths, or preprocessed pixels (B, 3, H, W); texts: B strings, or 1-D id arrays
-    with SOS and EOS. method: a name in METHODS; `options` are its own, for both towers, and
-    `image_options`, `text_options` for one. only: "image" or "text", to leave the other map out. text_target: "own", or "batch" to reproduce the released
-    defect (the caption explains its mean similarity to all images of the batch). truncate: cut captions
-    that are too long. progress: show a bar (by default when there is more than one batch).
-    Raises ValueError, TypeError or FileNotFoundError with a sentence that names the offending input.
+    images: PIL images, paths, or preprocessed pixels (B, 3, H, W); texts: B strings, or 1-D id arrays with
+    SOS and EOS. method: a name in METHODS; `options` are its own, for both towers, and `image_options`,
+    `text_options` for one. only: "image" or "text", to leave the other map out. text_target: "own", or
+    "batch" to reproduce the released defect (a caption explains its mean similarity to all images of the
+    batch). truncate: cut captions that are too long. progress: show a bar (by default when there is more
+    than one batch). Everything is kept in memory; `evaluate` streams. Raises ValueError, TypeError or
+    FileNotFoundError with a sentence that names the offending input.
 
     >>> ex = nib.explain(clip, ["cat.jpg"], ["a cat"])
     >>> ex.plot()
@@ -64,15 +70,17 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it takes at least 1.")
+    texts = as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     if len(pixels) != len(ids):
         raise ValueError(f"{len(pixels)} images and {len(ids)} captions were given; pass one caption for each image.")
     for given in per_tower.values():
-        if not isinstance(given.get("seed", 0), int) and len(given["seed"]) != len(ids):
+        if not isinstance(given.get("seed", 0), Integral) and len(given["seed"]) != len(ids):
             raise ValueError(f"{len(given['seed'])} seeds for {len(ids)} pairs; pass one integer or one seed per pair.")
     step = batch_size or default_batch(clip)
     parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": []}
-    with progress_bar(len(ids), method, show=len(ids) > step if progress is None else progress) as bar:
+    show = len(ids) > step if progress is None else progress
+    with torch.inference_mode(False), progress_bar(len(ids), method, show=show) as bar:
         for first in range(0, len(ids), step):
             pairs = slice(first, min(first + step, len(ids)))
             image, text = clip.image.read(pixels[pairs]), clip.text.read(pad(ids[pairs]))
@@ -84,21 +92,21 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 if only not in (None, kind):
                     continue
                 scores = function(tower, tokens, target, **seeded(per_tower[kind], function, pairs))
+                if not scores.isfinite().all():
+                    raise ValueError(f"{method}: the {kind} scores of pairs {pairs.start}..{pairs.stop - 1} are not "
+                                     "finite; choose milder options, or a wider dtype.")
                 raw, maps = (image_maps if kind == "image" else text_maps)(tower, tokens, scores)
                 parts[f"{kind}_scores"].extend(raw.cpu())
                 parts[kind].extend(m.cpu() for m in maps)
             parts["similarity"].extend(cosine(image.feature, text.feature).cpu())
             bar.update(len(image))
     words = [clip.tokenizer.words(i.tolist()) for i in ids]
-    captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(as_list(texts), words)]
+    captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(texts, words)]
     stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
     return Explanation(
-        method, stack("similarity"), stack("image"), stack("image_scores"), parts["text"], [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
+        method, stack("similarity"), stack("image"), stack("image_scores"), parts["text"],
+        [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
         [clip.preprocess.undo(x) for x in pixels])
-
-
-def as_list(texts) -> list:
-    return [texts] if isinstance(texts, str) or getattr(texts, "ndim", 0) == 1 else list(texts)
 
 
 def image_maps(tower: Tower, tokens: Tokens, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,7 +138,7 @@ def seeded(options: dict, function: Callable, pairs: slice) -> dict:
     if "seed" not in inspect.signature(function).parameters:
         return options
     seed = options.get("seed", 0)
-    return options | {"seed": seed + pairs.start if isinstance(seed, int) else list(seed)[pairs]}
+    return options | {"seed": seed + pairs.start if isinstance(seed, Integral) else list(seed)[pairs]}
 
 
 def find(method: str) -> Callable:
@@ -146,7 +154,7 @@ def check_options(name: str, function: Callable, options: dict) -> None:
         if key not in known:
             raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}.")
         default = known[key].default
-        kind = Integral if default is None or isinstance(default, Integral) else Real if isinstance(default, float) else str
+        kind = next((k for k in (Integral, Real, str) if isinstance(default, k)), Integral)  # None: a layer
         if key == "seed" and isinstance(value, Sequence) and not isinstance(value, str):
             continue
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))

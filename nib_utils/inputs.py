@@ -80,24 +80,28 @@ def clip_bpe() -> Tokenizer:
 def read_image(image, where: str) -> Image.Image:
     """A PIL image, or the picture at a path; `where` begins the sentence when it cannot be read."""
     if isinstance(image, Image.Image):
+        try:
+            image.load()
+        except OSError as error:
+            raise ValueError(f"{where}: the picture cannot be read ({error}); replace it.") from None
         return image
     if not isinstance(image, (str, Path)):
         raise TypeError(f"{where}: expected a PIL image or a path, got {type(image).__name__}.")
     if not Path(image).is_file():
-        raise FileNotFoundError(f"{where}: there is no file at '{image}'; check the path or the folder it is relative to.")
+        raise FileNotFoundError(f"{where}: there is no file at '{image}'; check the path, or what it is relative to.")
     try:
         with Image.open(image) as picture:
             return picture.convert("RGB")
     except OSError as error:
-        raise ValueError(f"{where}: '{image}' cannot be read as an image ({error}); replace or remove the file.") from None
+        raise ValueError(f"{where}: '{image}' cannot be read as an image ({error}); replace or remove it.") from None
 
 
 def read_pixels(images, preprocess: Preprocess) -> Tensor:
     """Pictures, paths, or pixels already preprocessed (B, 3, H, W) -> checked pixels (B, 3, H, W) float32."""
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray) and images.dtype != object:
         images = torch.from_numpy(images)
     if isinstance(images, Tensor):
-        return check_pixels(images.float(), preprocess.size)
+        return check_pixels(images, preprocess.size).float()
     if isinstance(images, (str, Path, Image.Image)):
         images = [images]
     images = list(images)
@@ -117,6 +121,9 @@ def check_pixels(x: Tensor, size: tuple[int, int]) -> Tensor:
                          "pass PIL images or paths to have them resized.")
     if not len(x):
         raise ValueError("no images were given; pass at least one.")
+    if not x.is_floating_point():
+        raise ValueError(f"pixels are {str(x.dtype).removeprefix('torch.')}, so they are not normalised; "
+                         "pass PIL images or paths, or what the model's preprocessing gives.")
     bad = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
     if bad:
         raise ValueError(f"pixels of image {bad[0]} contain NaN or infinity; check how they were preprocessed.")
@@ -125,12 +132,16 @@ def check_pixels(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 def read_ids(texts, tokenizer: Tokenizer, context: int, vocabulary: int, truncate: bool = False) -> list[Tensor]:
     """Sentences, or id arrays with SOS and EOS -> one checked int64 tensor (T,) per caption."""
-    if isinstance(texts, str) or (isinstance(texts, (np.ndarray, Tensor)) and texts.ndim == 1):
-        texts = [texts]
-    texts = list(texts)
+    texts = as_list(texts)
     if not texts:
         raise ValueError("no captions were given; pass at least one.")
     return [read_caption(text, i, tokenizer, context, vocabulary, truncate) for i, text in enumerate(texts)]
+
+
+def as_list(texts) -> list:
+    """One sentence or one array of ids as a list of it; several as a list."""
+    numbers = isinstance(texts, Tensor) or (isinstance(texts, np.ndarray) and texts.dtype.kind in "iuf")
+    return [texts] if isinstance(texts, str) or (numbers and texts.ndim == 1) else list(texts)
 
 
 def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: int, truncate: bool) -> Tensor:
@@ -139,6 +150,7 @@ def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: i
             raise ValueError(f"caption {i} is empty; give it at least one word.")
         ids = tokenizer.encode(text)
     elif isinstance(text, (np.ndarray, Tensor, list, tuple)):
+        text = text.detach().cpu() if isinstance(text, Tensor) else text
         ids = check_ids(np.asarray(text), i, tokenizer, vocabulary)
     else:
         raise TypeError(f"caption {i} is a {type(text).__name__}; pass a string or a 1-D array of token ids.")
@@ -146,8 +158,8 @@ def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: i
         raise ValueError(f"caption {i} has no tokens between SOS and EOS; give it at least one word.")
     if len(ids) > context:
         if not truncate:
-            raise ValueError(f"caption {i} has {len(ids)} tokens with SOS and EOS, but the model reads at most {context}; "
-                             "shorten it or pass truncate=True.")
+            raise ValueError(f"caption {i} has {len(ids)} tokens with SOS and EOS, but the model reads at most "
+                             f"{context}; shorten it or pass truncate=True.")
         ids = [*ids[: context - 1], tokenizer.eos]
     return torch.tensor([int(v) for v in ids])
 

@@ -16,7 +16,7 @@ def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
     rows = [{"image": pair.image, "phrase": phrase, "mask": mask, "objects": len(pair.phrases)}
             for pair in pairs.itertuples() if len(pair.phrases) >= least
             for phrase, mask in zip(pair.phrases, pair.masks)]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["image", "phrase", "mask", "objects"])
 
 
 def pointing(maps: Tensor, masks: Tensor) -> Tensor:
@@ -44,6 +44,8 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.Da
     >>> phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=50))
     >>> nib.localize(nib.load_clip("mini"), phrases, "nib", layer=9).mean()
     """
+    if not len(phrases):
+        raise ValueError("there are no phrases to locate; load more pairs, or scenes of more objects.")
     ex = explain(clip, list(phrases.image), list(phrases.phrase), method, only="image", **options)
     masks = torch.from_numpy(np.stack(phrases["mask"].to_list()))
     return pd.DataFrame({"pointing": pointing(ex.image, masks).numpy(), "mass": mass(ex.image_scores, masks).numpy()})

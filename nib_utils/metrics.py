@@ -18,7 +18,7 @@ PROTOCOLS = ("published", "corrected")
 
 
 @torch.no_grad()
-def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str = "corrected", *,
+def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str = "published", *,
                truncate: bool = False, batch_size: int | None = None) -> pd.DataFrame:
     """Drop, `100 max(0, before - after)`, and Increase, `100 [after > before]`, of the cosine, a row per pair.
 
@@ -31,7 +31,7 @@ def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str =
     Raises ValueError for maps whose number or shape does not fit.
 
     >>> ex = nib.explain(clip, images, texts)
-    >>> nib.confidence(clip, images, texts, ex.image, ex.text).mean()
+    >>> nib.confidence(clip, images, texts, ex.image, ex.text, protocol="corrected").mean()
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol is called {protocol!r}; there are {', '.join(PROTOCOLS)}.")
@@ -58,20 +58,19 @@ def change(before: Tensor, after: Tensor, kind: str) -> dict[str, np.ndarray]:
 
 
 def check_maps(pixels: Tensor, ids: list[Tensor], image_maps, text_maps) -> tuple[Tensor, list[Tensor]]:
-    maps = torch.as_tensor(np.asarray(image_maps) if isinstance(image_maps, list) else image_maps).float()
-    words = [torch.as_tensor(m).float() for m in text_maps]
+    maps, words = ([torch.as_tensor(m).float().cpu() for m in given] for given in (image_maps, text_maps))
     if not len(pixels) == len(ids) == len(maps) == len(words):
-        raise ValueError(f"{len(pixels)} images, {len(ids)} captions, {len(maps)} image maps and {len(words)} text maps "
-                         "were given; pass as many of each.")
-    if tuple(maps.shape) != (len(pixels), *pixels.shape[-2:]):
-        raise ValueError(f"image maps have shape {tuple(maps.shape)}; they must be {(len(pixels), *pixels.shape[-2:])}.")
+        raise ValueError(f"{len(pixels)} images, {len(ids)} captions, {len(maps)} image maps and {len(words)} text "
+                         "maps were given; pass as many of each.")
     for i, (m, caption) in enumerate(zip(words, ids)):
+        if maps[i].shape != pixels.shape[-2:]:
+            raise ValueError(f"image map {i} has shape {tuple(maps[i].shape)}; it must be {tuple(pixels.shape[-2:])}.")
         if m.shape != caption.shape:
             raise ValueError(f"text map {i} has shape {tuple(m.shape)}, but its caption has {len(caption)} tokens "
                              "with SOS and EOS.")
         if not (m.isfinite().all() and maps[i].isfinite().all()):
             raise ValueError(f"a map of pair {i} contains NaN or infinity.")
-    return maps, words
+    return torch.stack(maps), words
 
 
 # published: everything is dimmed by the map
@@ -125,4 +124,6 @@ def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor]) -> t
         order = shuffled[m[1:-1].cpu()[shuffled].argsort(descending=True, stable=True)]
         best = 1 + order[: -(-inner // 2)].sort().values.to(caption.device)
         kept.append(torch.cat([caption[:1], caption[best], caption[-1:]]))
-    return tower(pad(ids)), tower(pad(kept))
+    before, after = tower(pad(ids)), tower(pad(kept))
+    whole = torch.tensor([len(k) == len(i) for k, i in zip(kept, ids)], device=before.device)
+    return before, torch.where(whole[:, None], before, after)  # rounding is no change where nothing was removed

@@ -30,10 +30,14 @@ def plot_pairs(ex, rows: Sequence[int] | None = None, width: float = 9.0):
         middle.set_title(f"{ex.method}: image map", fontsize=10)
         right.set_title(f"{ex.method}: word map", fontsize=10)
         show_words(right, ex.tokens[i], ex.text[i])
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), MAP), ax=axes, location="bottom", shrink=0.5,
-                          aspect=40, pad=0.02)
-    bar.set_label("relevance, least to most of this map", fontsize=9)
+    colour_bar(figure, axes)
     return figure
+
+
+def colour_bar(figure, axes) -> None:
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), MAP), ax=axes, location="bottom", shrink=0.5, aspect=40,
+                          pad=0.02)
+    bar.set_label("relevance, least to most of each map", fontsize=9)
 
 
 def show_image(axis, picture: np.ndarray) -> None:
@@ -60,7 +64,8 @@ def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4) -> None
             ink = "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
             x, y = column / per_row, 0.97 - (line + 1) * height
             axis.add_patch(plt.Rectangle((x, y), 0.97 / per_row, 0.88 * height, color=colour, lw=0))
-            axis.text(x + 0.485 / per_row, y + 0.44 * height, textwrap.shorten(tokens[i], 12, placeholder="…") or tokens[i],
+            word = tokens[i] if len(tokens[i]) < 13 else tokens[i][:11] + "…"
+            axis.text(x + 0.485 / per_row, y + 0.44 * height, word,
                       color=ink, ha="center", va="center", fontsize=min(9, 60 * height), parse_math=False)
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.axis("off")
@@ -86,6 +91,5 @@ def plot_grid(explanations: Sequence, width: float = 3.1):
             show_map(top, ex.pictures[i], ex.image[i])
             top.set_title(textwrap.fill(ex.captions[i], 34) + f"\nsimilarity {ex.similarity[i]:.3f}", fontsize=9)
             show_words(bottom, ex.tokens[i], ex.text[i], per_row=5)
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), MAP), ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.02)
-    bar.set_label("relevance, least to most of each map", fontsize=9)
+    colour_bar(figure, axes)
     return figure

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from .files import HERE, write_whole
+
 PACKAGES = ("nib-utils", "torch", "numpy", "pandas", "clip-anytorch", "open_clip_torch", "transformers")
 
 
@@ -26,6 +28,7 @@ class Results:
     def __init__(self, root: str | Path, notebook: str, model: str, dataset: str, parameters: dict):
         self.folder = Path(root) / notebook / f"{slug(model)}-{slug(dataset)}"
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{notebook}.json").unlink(missing_ok=True)  # the old record must not vouch for new numbers
         self.cache = Path(root).resolve().parent / "runs" / "pairs"  # finished pairs of interrupted runs
         self.notebook, self.parameters, self.files = notebook, parameters, []
         self.start = time.perf_counter()
@@ -45,7 +48,8 @@ class Results:
                   "seconds": round(time.perf_counter() - self.start, 1), "commit": commit(),
                   "python": platform.python_version(), "machine": platform.machine(),
                   "versions": {name: found for name in PACKAGES if (found := installed(name))}}
-        (self.folder / f"{self.notebook}.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+        text = json.dumps(record, indent=1, default=str) + "\n"
+        write_whole(self.folder / f"{self.notebook}.json", lambda part: part.write_text(text))
 
     def place(self, file: str) -> Path:
         self.files.append(file)
@@ -61,15 +65,20 @@ def slug(text: str) -> str:
 
 
 def commit() -> str | None:
-    """The commit that the code is at, with a mark where files were changed since; None outside a repository."""
-    here = Path(__file__).parent
+    """The commit that this repository is at, with a mark where its code was changed since; None where there is none."""
+    root = HERE.parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no", "."], cwd=here,
-                               capture_output=True, text=True, check=True)
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return None  # installed inside somebody else's repository
+        changed = git("status", "--porcelain", "--untracked-files=no", "nib_utils", "notebooks", "data")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
 
 
 def installed(name: str) -> str | None:

@@ -22,8 +22,8 @@ def retrieval(clip: Clip, pairs: pd.DataFrame, candidates: int = 100, seed: int 
     lists = [[c, *d, *o, *s] for c, d, o, s in zip(pairs.caption, pairs.distractors, others, pairs.swapped)]
     texts = sorted({text for row in lists for text in row}, key=lambda text: (len(text.split()), text))
     place = {text: i for i, text in enumerate(texts)}
-    text = F.normalize(clip.encode_text(texts, batch_size=256), dim=-1)
-    image = F.normalize(clip.encode_image(list(pairs.image), batch_size=64), dim=-1)
+    text = F.normalize(clip.encode_text(texts, batch_size=256).float(), dim=-1)
+    image = F.normalize(clip.encode_image(list(pairs.image), batch_size=64).float(), dim=-1)
     rows = []
     for i, (candidates_, hard, swapped) in enumerate(zip(lists, pairs.distractors, pairs.swapped)):
         score = (text[[place[t] for t in candidates_]] @ image[i]).cpu().numpy()
@@ -35,10 +35,10 @@ def retrieval(clip: Clip, pairs: pd.DataFrame, candidates: int = 100, seed: int 
 
 
 def choose_others(rng: np.random.Generator, pairs: pd.DataFrame, i: int, count: int) -> list[str]:
-    """`count` different captions of other scenes, none of them the i-th scene's own in another order."""
+    """`count` different captions of other scenes, none of them true of the i-th (which may show all that one names)."""
     own, found = frozenset(pairs.objects.iloc[i]), {}
     for j in rng.permutation(len(pairs)):
-        if frozenset(pairs.objects.iloc[j]) != own:
+        if not own.issuperset(pairs.objects.iloc[j]):
             found[pairs.caption.iloc[j]] = None
         if len(found) == count:
             return list(found)

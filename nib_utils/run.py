@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import logging
 import os
 import sys
 import time
 from pathlib import Path
 
+from .borrow import need
 from .files import HERE
 from .progress import BATCH
+from .results import slug
 
 NOTEBOOKS = HERE.parent / "notebooks"
 
@@ -24,25 +27,32 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
-    run.add_argument("--results", default="results", help="where products go (default: %(default)s)")
+    run.add_argument("--results", help="where products go (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other parameter of the notebook; VALUE is read as YAML")
     given = parser.parse_args(arguments)
-    import yaml
-
+    fast = os.environ.get("FAST") == "1"
+    results = given.results or ("results-fast" if fast else "results")
     named = {k: v for k in ("model", "dataset", "root", "n") if (v := getattr(given, k)) is not None}
-    if "root" in named:
-        named["root"] = str(Path(named["root"]).resolve())
     try:
+        yaml = need("yaml", "'nib-utils[notebooks]'")
         extra = {name: yaml.safe_load(value) for name, value in given.parameter}
+        parameters = {"results": str(Path(results).resolve())} | named | extra | ({"fast": True} if fast else {})
         for name in given.notebooks:
-            execute(name, named | extra, Path(given.results), fast=os.environ.get("FAST") == "1")
-    except (ValueError, FileNotFoundError, RuntimeError, yaml.YAMLError) as error:
-        print(f"nib_utils: {error}", file=sys.stderr)
-        return 1
+            check_parameters(name, parameters)
+        for name in given.notebooks:
+            execute(name, parameters)
     except KeyboardInterrupt:
         print("nib_utils: interrupted; the same command goes on from what is done.", file=sys.stderr)
         return 130
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+        print(f"nib_utils: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if type(error).__module__.startswith("yaml"):
+            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        raise
     return 0
 
 
@@ -50,34 +60,42 @@ def available() -> list[str]:
     return sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))
 
 
-def execute(name: str, parameters: dict, results: Path, fast: bool = False) -> Path:
-    """Run one notebook with parameters; returns the executed copy, `runs/<name>.ipynb` beside the results.
-
-    Raises ValueError for an unknown notebook or parameter and RuntimeError when a cell fails.
-    """
+def check_parameters(name: str, parameters: dict) -> None:
+    """Refuse an unknown notebook, a parameter that it does not have (papermill only warns), or one of another type."""
     import papermill
 
-    source = NOTEBOOKS / f"{name}.ipynb"
-    if not source.is_file():
+    if name not in available():
         raise ValueError(f"no notebook is called {name!r}; there are {', '.join(available()) or 'none here'}.")
-    known = papermill.inspect_notebook(str(source))
-    parameters = {"results": str(results.resolve())} | parameters
-    if fast:
-        parameters["fast"] = True
-    unknown = [p for p in parameters if p not in known]  # papermill itself only warns
-    if unknown:
-        raise ValueError(f"{name} has no parameter {unknown[0]!r}; it has {', '.join(known)}.")
-    runs = results.resolve().parent / "runs"
+    known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
+    for parameter, value in parameters.items():
+        if parameter not in known:
+            raise ValueError(f"{name} has no parameter {parameter!r}; it has {', '.join(known)}.")
+        default = ast.literal_eval(known[parameter]["default"])
+        kinds = (int, float) if isinstance(default, float) else type(default)
+        if default is not None and value is not None and not isinstance(value, kinds):
+            raise TypeError(f"{name}: parameter {parameter} is {value!r}, a {type(value).__name__}; "
+                            f"it takes a {type(default).__name__} like {default!r}.")
+
+
+def execute(name: str, parameters: dict) -> Path:
+    """Run one notebook with parameters, `results` (a folder) among them; returns the executed copy.
+
+    Raises RuntimeError when a cell fails, and what `check_parameters` raises.
+    """
+    papermill = need("papermill", "'nib-utils[notebooks]'")
+    check_parameters(name, parameters)
+    runs = Path(parameters["results"]).resolve().parent / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    executed = runs / f"{name}.ipynb"
+    which = [slug(str(parameters[k])) for k in ("model", "dataset") if k in parameters]
+    executed = runs / f"{'-'.join([name, *which])}.ipynb"
     os.environ[BATCH] = "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.INFO)
     start = time.perf_counter()
     print(f"== {name}", flush=True)
     try:
-        papermill.execute_notebook(str(source), str(executed), parameters=parameters, kernel_name="python3",
-                                   cwd=str(NOTEBOOKS), log_output=True, progress_bar=False)
+        papermill.execute_notebook(str(NOTEBOOKS / f"{name}.ipynb"), str(executed), parameters=parameters,
+                                   kernel_name="python3", cwd=os.getcwd(), log_output=True, progress_bar=False)
     except papermill.PapermillExecutionError as error:
         raise RuntimeError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue} "
                            f"(the whole trace is in {executed})") from None

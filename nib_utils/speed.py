@@ -43,7 +43,7 @@ def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: i
     pixels (B, 3, H, W), ids: B captions. The unit is measured before and after every repeat, since the
     machine's speed drifts; the ratio's median, least and largest are given.
 
-    >>> nib.speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
+    >>> speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
     """
     work = lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False, **options)
     work()  # the first call pays for allocations
@@ -90,8 +90,9 @@ def random_pairs(clip: Clip, count: int, seed: int = 0) -> tuple[torch.Tensor, l
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randn(count, 3, *clip.preprocess.size, generator=generator)
     lengths = torch.randint(8, 21, (count,), generator=generator).tolist()
-    ends = torch.tensor([clip.tokenizer.sos]), torch.tensor([clip.tokenizer.eos])
-    return pixels, [torch.cat([ends[0], torch.randint(300, 40000, (n - 2,), generator=generator), ends[1]]) for n in lengths]
+    words = [torch.randint(300, 40000, (n - 2,), generator=generator) for n in lengths]
+    sos, eos = torch.tensor([clip.tokenizer.sos]), torch.tensor([clip.tokenizer.eos])
+    return pixels, [torch.cat([sos, w, eos]) for w in words]
 
 
 def published_costs() -> pd.DataFrame:

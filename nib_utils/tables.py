@@ -43,8 +43,8 @@ def plot_main(table: pd.DataFrame, title: str):
     for axis, metric in zip(axes, METRICS):
         for shift, protocol, colour in ((-0.2, "published", "#440154"), (0.2, "corrected", "#35b779")):
             name = f"{protocol}_{metric}"
-            axis.barh(y + shift, table[name], 0.38, xerr=table[f"{name}_se"], color=colour, label=f"{protocol} protocol",
-                      error_kw={"elinewidth": 0.8})
+            axis.barh(y + shift, table[name], 0.38, xerr=table[f"{name}_se"], color=colour,
+                      label=f"{protocol} protocol", error_kw={"elinewidth": 0.8})
         if f"paper_{metric}" in table:
             axis.plot(table[f"paper_{metric}"], y, "|", color="#d95f02", ms=14, mew=2, label="the paper's number")
         axis.set_title(LABELS[metric], fontsize=11)

@@ -197,7 +197,7 @@ class Tower:
 
 
 class Tokens:
-    """One reading of a tower's input: every h_l, the feature, what is pooled. Computed when first asked, without gradient."""
+    """One reading of a tower's input: every h_l, the feature, what is pooled; computed when first asked, no gradient."""
 
     def __init__(self, tower: Tower, x: Tensor):
         self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
@@ -229,7 +229,7 @@ class Tokens:
 
     @property
     def rows(self) -> int:
-        """How many rows (T, D) to run through the blocks at once: on a CPU what fits its cache, on a GPU what fills it."""
+        """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
         _, T, D = self.streams[0].shape
         budget = 600_000 if self.x.device.type == "cpu" else 60_000_000
         return max(1, budget // (T * D))

@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import shapes
+from .files import write_whole
+from .inputs import MEAN, STD
 from .openai_clip import towers
 from .progress import progress as progress_bar
-from .inputs import MEAN, STD
 from .shapes import ATTRIBUTES, Thing
 
 WIDTH, EMBED, DEPTH = 128, 256, 12
@@ -166,13 +167,16 @@ def stat(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values).bfloat16().view(1, 3, 1, 1)
 
 
-def train_mini(folder: str | Path, steps: int = 5400, batch_size: int = 128, learning_rate: float = 1.2e-3,
+def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, learning_rate: float = 1.2e-3,
                hard_from: float = 0.5, negatives: int = 3, most: int = shapes.MAX_OBJECTS, seed: int = 0,
                save_every: int = 100) -> tuple[nn.Module, pd.DataFrame]:
     """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
 
     The data of a step depend on (seed, step) alone, so an interrupted run sees what an unbroken one would.
+    Raises ValueError for a checkpoint of a training with other parameters.
     """
+    chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
+                  negatives=negatives, most=most, seed=seed)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     file, log, start = folder / "checkpoint.pt", [], 0
@@ -185,6 +189,10 @@ def train_mini(folder: str | Path, steps: int = 5400, batch_size: int = 128, lea
          {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0}], lr=learning_rate, betas=(0.9, 0.98))
     if file.exists():
         state = torch.load(file, weights_only=True)
+        differ = [name for name, value in chosen.items() if state["chosen"][name] != value]
+        if differ:
+            raise ValueError(f"'{file}' is of a training with {differ[0]} = {state['chosen'][differ[0]]}, "
+                             f"not {chosen[differ[0]]}; go on with that, or remove the file to begin anew.")
         model.load_state_dict(state["model"])
         heads.load_state_dict(state["heads"])
         optimiser.load_state_dict(state["optimiser"])
@@ -196,7 +204,8 @@ def train_mini(folder: str | Path, steps: int = 5400, batch_size: int = 128, lea
             rate = learning_rate * min(1, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            data = batch(np.random.default_rng([seed, step]), batch_size, negatives if progress >= hard_from else 1, most)
+            wrong = negatives if progress >= hard_from else min(1, negatives)
+            data = batch(np.random.default_rng([seed, step]), batch_size, wrong, most)
             terms = losses(model, heads, data, words, patch_weight=4 * max(0.0, 1 - progress / 0.8))
             own = terms.pop("prefers_own")
             loss = sum(terms.values())
@@ -209,13 +218,8 @@ def train_mini(folder: str | Path, steps: int = 5400, batch_size: int = 128, lea
             bar.set_postfix(loss=f"{loss.item():.3f}", prefers_own=f"{own.item():.2f}", refresh=False)
             bar.update(batch_size)
             if (step + 1) % save_every == 0 or step + 1 == steps:
-                save(file, dict(model=model.state_dict(), heads=heads.state_dict(),
-                                optimiser=optimiser.state_dict(), log=log, step=step + 1))
+                state = dict(model=model.state_dict(), heads=heads.state_dict(), optimiser=optimiser.state_dict(),
+                             log=log, step=step + 1, chosen=chosen)
+                write_whole(file, lambda part, state=state: torch.save(state, part))
     return model.eval(), pd.DataFrame(log)
 
-
-def save(file: Path, state: dict) -> None:
-    """Write beside and rename, so that an interruption leaves the old checkpoint whole."""
-    part = file.with_suffix(".part")
-    torch.save(state, part)
-    part.rename(file)

@@ -53,6 +53,30 @@ def test_strings_and_ids_say_the_same(clip, picture):
     assert from_text.captions == [text]
 
 
+def test_series_generators_and_arrays_of_strings_are_lists(clip, picture):
+    import pandas as pd
+
+    texts = ["a dog", "two cats", "a bird"]
+    expected = nib.explain(clip, [picture] * 3, texts)
+    for given in (pd.Series(texts), (t for t in texts), np.array(texts)):
+        ex = nib.explain(clip, pd.Series([picture] * 3), given)
+        assert ex.captions == texts and torch.equal(ex.image, expected.image)
+
+
+def test_explain_under_inference_mode(clip):
+    with torch.inference_mode():
+        inside = nib.explain(clip, tiny.pixels(1), tiny.captions((5,)))
+    assert torch.equal(inside.image, nib.explain(clip, tiny.pixels(1), tiny.captions((5,))).image)
+
+
+def test_a_clip_and_an_explanation_print_on_one_line(clip):
+    ex = nib.explain(clip, tiny.pixels(1), tiny.captions((5,)))
+    assert len(repr(clip)) < 200 and "2x2 patches" in repr(clip)
+    assert repr(ex) == "<Explanation of 1 pairs by nib>"
+    with pytest.raises(ValueError, match="a plot needs both maps"):
+        nib.explain(clip, tiny.pixels(1), tiny.captions((5,)), only="text").plot()
+
+
 def test_shapes_and_ranges(clip):
     ex = nib.explain(clip, tiny.pixels(3), tiny.captions((5, 9, 4)), batch_size=2)
     assert ex.similarity.shape == (3,) and ex.image.shape == (3, 64, 64) and ex.image_scores.shape == (3, 2, 2)
@@ -114,6 +138,8 @@ def bad(tmp_path, good):
         "ids that are no integers": (dict(texts=[np.array([0.5, 1.5])]), ValueError, "1-D array of integers"),
         "NaN pixels": (dict(images=nan, texts=["a", "b"]), ValueError, "pixels of image 1 contain NaN"),
         "wrong shape": (dict(images=torch.zeros(1, 3, 32, 32)), ValueError, r"shape \(1, 3, 32, 32\), .* takes \(B, 3, 64, 64\)"),
+        "bytes": (dict(images=torch.zeros(1, 3, 64, 64, dtype=torch.uint8)), ValueError, "pixels are uint8, so they are not normalised"),
+        "truncated picture": (dict(images=[Image.open(truncated)]), ValueError, "image 0: the picture cannot be read"),
         "one image without its batch": (dict(images=torch.zeros(3, 64, 64)), ValueError, r"takes \(B, 3, 64, 64\)"),
         "pixels of two shapes": (dict(images=[torch.zeros(3, 64, 64), torch.zeros(3, 32, 32)]), ValueError, "different shapes"),
         "different number": (dict(images=[good, good]), ValueError, "2 images and 1 captions were given"),

@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from PIL import Image
 
 import nib_utils as nib
 from nib_utils import evaluation, tables
+from nib_utils.retrieval import choose_others
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,14 @@ def test_retrieval_counts_what_is_right_and_what_is_mistaken():
         nib.retrieval(Oracle(pairs), pairs, candidates=200)
 
 
+def test_the_middle_scores_what_a_map_of_the_middle_should(clip, pairs):
+    ex = nib.explain(clip, list(pairs.image[:1]), list(pairs.caption[:1]), "centre")
+    everywhere, middle = torch.ones(1, 224, 224, dtype=torch.bool), torch.zeros(1, 224, 224, dtype=torch.bool)
+    middle[:, 96:128, 96:128] = True  # the middle patch
+    assert nib.mass(ex.image_scores, everywhere).item() == pytest.approx(1)
+    assert 1 / 49 < nib.mass(ex.image_scores, middle).item() < 0.2 and nib.pointing(ex.image, middle).item() == 1
+
+
 def test_evaluate_is_explain_and_confidence(clip, pairs):
     rows = nib.evaluate(clip, pairs, "nib", chunk=5)
     ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "nib")
@@ -120,6 +130,24 @@ def test_other_work_is_not_taken_for_this(clip, pairs):
         (clip, pairs, "nib", {}, 1), (clip, pairs.head(3), "nib", {}, 0),
         (nib.wrap(tiny.openai(layers=4, image_size=224)), pairs, "nib", {}, 0))}
     assert len(names) == 6
+
+
+def test_another_picture_of_the_same_name_is_other_work(clip, tmp_path):
+    for i, folder in enumerate("ab"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (40, 40), (200 * i, 30, 90)).save(tmp_path / folder / "1.png")
+    frames = [pd.DataFrame({"image": [str(tmp_path / folder / "1.png")], "caption": ["a dog"]}) for folder in "ab"]
+    first, second = (nib.evaluate(clip, frame, "all_ones", cache=tmp_path) for frame in frames)
+    assert first.similarity[0] != second.similarity[0]
+
+
+def test_a_true_caption_is_no_wrong_candidate():
+    pairs = nib.load_pairs("shapes", n=80)
+    big = next(i for i, things in enumerate(pairs.objects) if len(things) == 4)
+    part = next(i for i, things in enumerate(pairs.objects) if len(things) == 1)
+    pairs.at[part, "objects"], pairs.at[part, "caption"] = pairs.objects[big][:1], pairs.phrases[big][0]
+    others = choose_others(np.random.default_rng(0), pairs, big, 70)
+    assert pairs.caption[part] not in others and len(set(others)) == 70
 
 
 def test_main_table_has_every_published_number():

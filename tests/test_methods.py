@@ -126,6 +126,12 @@ def test_the_same_seed_gives_the_same_bits(clip, pairs, method):
     assert torch.equal(first.image, second.image) and all(map(torch.equal, first.text, second.text))
 
 
+@pytest.mark.parametrize("options", [dict(start=20.0), dict(learning_rate=20.0), dict(beta=0.0, steps=40, copies=2)])
+def test_m2ib_stays_finite_where_the_mask_saturates(clip, pairs, options):
+    ex = nib.explain(clip, *pairs, method="m2ib", **options)
+    assert ex.image_scores.isfinite().all() and ex.image_scores.max() > ex.image_scores.min() > 0
+
+
 def test_m2ib_seeds_matter_and_nib_has_none(clip, pairs):
     first, second = (nib.explain(clip, *pairs, method="m2ib", seed=s) for s in (0, 1000))
     assert not torch.equal(first.image, second.image)

@@ -73,6 +73,14 @@ def test_corrected_drop_and_increase_by_hand(clip):
     assert got.image_increase.tolist() == [100.0 * (a > b) for a, b in zip(after, before)]
 
 
+def test_a_caption_of_one_word_keeps_it_and_changes_by_nothing(clip):
+    pixels, ids = golden.inputs()
+    ids = [i[[0, 1, -1]] for i in ids[:3]] + ids[3:]
+    maps = torch.rand(4, 224, 224), [torch.rand(len(i)) for i in ids]
+    got = nib.confidence(clip, pixels, ids, *maps, protocol="corrected")
+    assert not got.loc[:2, ["text_drop", "text_increase"]].to_numpy().any()
+
+
 def test_batches_do_not_matter(clip):
     pixels, ids = golden.inputs()
     maps = golden.random_maps()
@@ -83,7 +91,8 @@ def test_batches_do_not_matter(clip):
 
 @pytest.mark.parametrize("change, words", [
     (dict(protocol="best"), "no protocol is called 'best'; there are published, corrected"),
-    (dict(image_maps=torch.ones(4, 7, 7)), r"image maps have shape \(4, 7, 7\); they must be \(4, 224, 224\)"),
+    (dict(image_maps=torch.ones(4, 7, 7)), r"image map 0 has shape \(7, 7\); it must be \(224, 224\)"),
+    (dict(image_maps=[torch.ones(224, 224)] * 3 + [torch.ones(7, 7)]), r"image map 3 has shape \(7, 7\)"),
     (dict(text_maps=[torch.ones(5)] * 4), "text map 1 has shape .* 9 tokens"),
     (dict(text_maps=[torch.ones(5)]), "4 image maps and 1 text maps"),
     (dict(image_maps=torch.full((4, 224, 224), torch.nan)), "pair 0 contains NaN"),

@@ -44,7 +44,7 @@ def test_every_notebook_has_a_size_to_be_tested_at():
 @pytest.mark.parametrize("name", SIZES)
 def test_a_notebook_runs_headlessly(name, tmp_path):
     results = tmp_path / "results"
-    run.execute(name, SIZES[name], results)
+    run.execute(name, SIZES[name] | {"results": str(results)})
     records = list(results.rglob("*.json"))
     assert len(records) == 1
     record, folder = json.loads(records[0].read_text()), records[0].parent
@@ -69,15 +69,26 @@ def test_main_table_on_a_csv_of_ones_own(tmp_path):
     arguments = ["run", "main_table", "--dataset", "csv", "--root", str(tmp_path / "own" / "pairs.csv"),
                  "--results", str(tmp_path / "results"), "-p", "methods", "[nib, random]"]
     assert run.main(arguments) == 0
-    table = pd.read_csv(tmp_path / "results" / "main_table" / "mini-csv" / "main_table.csv")
+    table = pd.read_csv(tmp_path / "results" / "main_table" / "mini-pairs" / "main_table.csv")
     assert table.method.tolist() == ["nib", "random"] and (table.pairs == 3).all() and table.notna().all().all()
+
+
+def test_quickstart_on_a_picture_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.effect_mandelbrot((90, 60), (-2, -1, 1, 1), 40).save("own.png")
+    assert run.main(["run", "quickstart", "-p", "image", "own.png", "-p", "captions", "[a fractal, a dog]"]) == 0
+    words = pd.read_csv(tmp_path / "results/quickstart/mini-own/words.csv")
+    assert set(words.caption) == {"a fractal", "a dog"}
 
 
 @pytest.mark.parametrize("arguments, words", [
     (["run", "nothing"], "no notebook is called 'nothing'; there are localization, main_table"),
     (["run", "quickstart", "--n", "3"], "quickstart has no parameter 'n'; it has model, image"),
-    (["run", "main_table", "-p", "methods", "[nib"], "nib_utils: while parsing"),
+    (["run", "main_table", "-p", "methods", "[nib"], "nib_utils: a VALUE is not YAML: while parsing"),
     (["run", "main_table", "--dataset", "flickr8k"], "notebook main_table, cell .*: FileNotFoundError: flickr8k: no root was given"),
+    (["run", "train_mini", "-p", "learning_rate", "1e-3"], "learning_rate is '1e-3', a str; it takes a float like 0.0012"),
+    (["run", "mini_accuracy", "main_table", "--n", "3"], "mini_accuracy has no parameter 'n'"),
+    (["run", "quickstart", "-p", "image", "none.jpg"], "with a picture of your own, give its captions too"),
     (["run", "quickstart", "--model", "ViT-B/33"], "ValueError: no model is called 'ViT-B/33'"),
 ])
 def test_the_batch_says_what_is_wrong(arguments, words, tmp_path, capfd):

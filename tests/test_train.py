@@ -32,6 +32,12 @@ def test_an_interrupted_training_goes_on_as_if_unbroken(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(log.drop(columns="seconds"), log2.drop(columns="seconds"))
 
 
+def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path):
+    train.train_mini(tmp_path, steps=1, batch_size=2, most=1)
+    with pytest.raises(ValueError, match="is of a training with seed = 0, not 1; .* remove the file"):
+        train.train_mini(tmp_path, steps=1, batch_size=2, most=1, seed=1)
+
+
 def test_the_loss_falls(tmp_path):
     _, log = train.train_mini(tmp_path, steps=14, batch_size=8, most=1, learning_rate=0.03)
     assert log.loss.tail(3).mean() < 0.9 * log.loss.head(3).mean()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -17,21 +18,21 @@ def all_ones(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
 def random(tower: Tower, tokens: Tokens, target: Tensor, *, seed: int | Sequence[int] = 0) -> Tensor:
     """Uniform chance, one number per token, (B, T); pair b draws from seed + b, or from its own seed."""
     B, T = size(tower, tokens)
-    seeds = [seed + b for b in range(B)] if isinstance(seed, int) else seed
+    seeds = [seed + b for b in range(B)] if isinstance(seed, Integral) else seed
     rows = [torch.rand(T, generator=torch.Generator().manual_seed(int(s))) for s in seeds]
     return torch.stack(rows).to(tokens.x.device)
 
 
 def centre(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
-    """The nearer to the middle of the picture, or of the caption, the more relevant: minus the distance, (B, T)."""
+    """The nearer to the middle of the picture, or of the caption, the more relevant, down to 0 at the rim: (B, T)."""
     B, T = size(tower, tokens)
     if tower.grid is None:
         place, middle = torch.arange(T), (tokens.lengths.cpu()[:, None] - 1) / 2
-        return -(place - middle).abs().to(tokens.x.device)
+        return (middle - (place - middle).abs()).to(tokens.x.device)
     y, x = (torch.linspace(-1, 1, n) for n in tower.grid)
     distance = (y[:, None] ** 2 + x**2).sqrt().flatten()
-    cls = distance.new_full((T - len(distance),), 2.0)
-    return -torch.cat([cls, distance]).expand(B, T).to(tokens.x.device)
+    nearness = torch.cat([torch.zeros(T - len(distance)), distance.max() - distance])  # none for CLS
+    return nearness.expand(B, T).to(tokens.x.device)
 
 
 def size(tower: Tower, tokens: Tokens) -> tuple[int, int]:

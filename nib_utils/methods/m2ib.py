@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..similarity import cosine
@@ -37,18 +39,19 @@ def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = No
     a = torch.full_like(h, start)
     adam = torch.optim.Adam([a], lr=learning_rate)
     for step in range(steps):
-        m = a.sigmoid()
-        information = (0.5 * ((m * h) ** 2 + (1 - m) ** 2 - 1) - (1 - m).log()) * real[..., None]
+        m, q = a.sigmoid(), (-a).sigmoid()  # q = 1 - m, without cancellation where m is near 1
+        information = (0.5 * ((m * h) ** 2 + q**2 - 1) - F.logsigmoid(-a)) * real[..., None]
         if step == steps - 1:
             return information.sum(-1)
         kept = mean_gradient(tower, tokens, target, h, m, noise.draw(), layer)
-        # d C / d m = m h^2 - (1 - m) + 1 / (1 - m), and d m / d a = m (1 - m)
-        cost = beta / size * real[..., None] * (m * h**2 - (1 - m) + 1 / (1 - m))
-        a.grad = (cost - kept) * m * (1 - m)
+        # d C / d m = m h^2 - q + 1 / q, and d m / d a = m q
+        cost = beta / size * real[..., None] * (m * q * (m * h**2 - q) + m)
+        a.grad = cost - kept * m * q
         adam.step()
 
 
-def mean_gradient(tower: Tower, tokens: Tokens, target: Tensor, h: Tensor, m: Tensor, noise: Tensor, layer: int) -> Tensor:
+def mean_gradient(tower: Tower, tokens: Tokens, target: Tensor, h: Tensor, m: Tensor, noise: Tensor,
+                  layer: int) -> Tensor:
     """d/dm of the cosine of `m h + (1 - m) e`, averaged over the noise copies (copies, B, T, D) -> (B, T, D)."""
     copies, B = noise.shape[:2]
     total = torch.zeros_like(h)
@@ -66,9 +69,9 @@ class Noise:
     """Each pair's own stream of standard normal noise, the same whatever it is batched with."""
 
     def __init__(self, tokens: Tokens, seed: int | Sequence[int], copies: int, D: int):
-        seeds = [seed + b for b in range(len(tokens))] if isinstance(seed, int) else list(seed)
+        seeds = [seed + b for b in range(len(tokens))] if isinstance(seed, Integral) else list(seed)
         if len(seeds) != len(tokens):
-            raise ValueError(f"m2ib: {len(seeds)} seeds for {len(tokens)} pairs; pass one integer or one seed per pair.")
+            raise ValueError(f"m2ib: {len(seeds)} seeds for {len(tokens)} pairs; pass an integer or one seed per pair.")
         self.generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
         self.shapes = [(copies, int(T), D) for T in tokens.lengths]
         self.device, self.longest = tokens.x.device, tokens.streams[0].shape[1]

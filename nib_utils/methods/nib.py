@@ -45,5 +45,5 @@ def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = Non
                 feature = tower.finish(block.mlp(h + fixed[b]), layer + 1, at[b])
             similarity = cosine(feature, target[b])
         grad = torch.autograd.grad(similarity.sum(), h)[0]
-        scores.index_add_(0, b, (grad * z[b]).sum(-1).float())
+        scores.index_add_(0, b, (grad.float() * z[b].float()).sum(-1))
     return scores / steps
