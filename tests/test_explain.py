@@ -63,10 +63,12 @@ def test_series_generators_and_arrays_of_strings_are_lists(clip, picture):
         assert ex.captions == texts and torch.equal(ex.image, expected.image)
 
 
-def test_explain_under_inference_mode(clip):
-    with torch.inference_mode():
-        inside = nib.explain(clip, tiny.pixels(1), tiny.captions((5,)))
-    assert torch.equal(inside.image, nib.explain(clip, tiny.pixels(1), tiny.captions((5,))).image)
+@pytest.mark.parametrize("method", ["nib", "m2ib"])
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_explain_where_gradients_are_off(clip, mode, method):
+    with mode():
+        inside = nib.explain(clip, tiny.pixels(1), tiny.captions((5,)), method)
+    assert torch.equal(inside.image, nib.explain(clip, tiny.pixels(1), tiny.captions((5,)), method).image)
 
 
 def test_a_clip_and_an_explanation_print_on_one_line(clip):

@@ -60,7 +60,7 @@ def mean_gradient(tower: Tower, tokens: Tokens, target: Tensor, h: Tensor, m: Te
         x = torch.lerp(e, h[b], m[b]).to(tower.dtype).requires_grad_()
         with torch.enable_grad():
             similarity = cosine(tower.finish(x, layer, tokens.at[b]), target[b])
-        grad = torch.autograd.grad(similarity.sum(), x)[0]
+            grad = torch.autograd.grad(similarity.sum(), x)[0]
         total.index_add_(0, b, grad.float() * (h[b] - e))
     return total / copies
 

@@ -1,11 +1,13 @@
 """NIB: the bottleneck is narrowed by scaling one layer's stream from nothing to itself."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Block, Tokens, Tower
 from .layers import resolve
 
 
@@ -30,20 +32,44 @@ def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = Non
         raise ValueError(f"nib: steps is {steps}; it takes at least 1.")
     if branch not in ("constant", "recomputed"):
         raise ValueError(f"nib: branch is {branch!r}; it takes 'constant' or 'recomputed'.")
-    z, at, block = tokens.streams[layer], tokens.at, tower.blocks[layer]
-    with torch.no_grad():
-        fixed = block.branch(z) if branch == "constant" else None
+    z, at = tokens.streams[layer], tokens.at
+    if branch == "constant":
+        path, layer = narrowed_block(tower.blocks[layer], z), layer + 1
+    else:
+        path = lambda k, b: k.to(z.dtype) * z[b, : k.shape[1]]
     scores = torch.zeros(z.shape[:2], device=z.device)  # (B, T)
-    pair = torch.arange(len(z), device=z.device).repeat(steps)  # the rows of the path: k = 1 for all pairs, then 2, ..
-    share = torch.arange(1, steps + 1, device=z.device).repeat_interleave(len(z)) / steps
+    pair = tokens.lengths.argsort().repeat_interleave(steps)  # the rows of all paths, captions of like length together
+    share = torch.arange(1, steps + 1, device=z.device).repeat(len(z)) / steps
     for b, k in zip(pair.split(tokens.rows), share.split(tokens.rows)):
-        h = (z[b] * k[:, None, None].to(z.dtype)).requires_grad_()
+        T = int(tokens.lengths[b].max())
+        k = k[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
         with torch.enable_grad():
-            if fixed is None:
-                feature = tower.finish(h, layer, at[b])
-            else:
-                feature = tower.finish(block.mlp(h + fixed[b]), layer + 1, at[b])
-            similarity = cosine(feature, target[b])
-        grad = torch.autograd.grad(similarity.sum(), h)[0]
-        scores.index_add_(0, b, (grad.float() * z[b].float()).sum(-1))
+            similarity = cosine(tower.finish(path(k, b), layer, at[b]), target[b])
+            grad = torch.autograd.grad(similarity.sum(), k)[0]
+        scores[:, :T].index_add_(0, b, grad[..., 0])
     return scores / steps
+
+
+@torch.no_grad()
+def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """The block's output for the input `k z`, its attention branch `a` held: shares (rows, T, 1), pairs (rows,) -> h.
+
+    The norm of `k z + a` is a combination of the centred z and a whose two weights are numbers per token, so the
+    MLP's first product is needed once for each of them rather than once a step.
+    """
+    a, dtype = block.branch(z), z.dtype
+    z0, a0 = z - z.mean(-1, keepdim=True), a - a.mean(-1, keepdim=True)
+    gain = 1.0 if block.norm2.weight is None else block.norm2.weight.to(dtype)
+    shift = torch.zeros_like(z[0, 0]) if block.norm2.bias is None else block.norm2.bias.to(dtype)
+    wide = block.fc1.weight.T
+    parts, constant = torch.stack([gain * z0, gain * a0], 2) @ wide, block.fc1(shift)  # (B, T, 2, 4 D), (4 D,)
+    zz, za, aa = ((u.float() * v.float()).mean(-1, keepdim=True) for u, v in ((z0, z0), (z0, a0), (a0, a0)))  # (B, T, 1)
+
+    def output(k: Tensor, b: Tensor) -> Tensor:
+        rows = b[:, None], torch.arange(k.shape[1], device=b.device)
+        inverse = (k * k * zz[rows] + 2 * k * za[rows] + aa[rows] + block.norm2.eps).rsqrt()
+        weights = torch.cat([k * inverse, inverse], -1)[:, :, None].to(dtype)  # (rows, T, 1, 2)
+        out = block.fc2(block.act((weights @ parts[rows])[:, :, 0] + constant))
+        return k.to(dtype) * z[rows] + a[rows] + (out if block.scale2 is None else out * block.scale2)
+
+    return output
