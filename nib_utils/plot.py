@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 MAP = "viridis"  # perceptually uniform, dark where the map is low
+GREY = (0.88, 0.88, 0.88, 1.0)
 
 
 def plot_pairs(ex, rows: Sequence[int] | None = None, width: float = 9.0):
@@ -53,14 +54,19 @@ def show_map(axis, picture: np.ndarray, heat, alpha: float = 0.6) -> None:
 
 
 def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4) -> None:
-    """The tokens in reading order, each on a ground coloured by its relevance (T,) in 0..1."""
+    """The tokens in reading order, each on a ground coloured by its relevance (T,).
+
+    Colours run from the least to the most relevant word; SOS and EOS, whose scores would swamp the words', stay grey.
+    """
     colours = plt.get_cmap(MAP)
-    relevance = np.asarray(relevance)
+    words = np.asarray(relevance)[1:-1]
+    scaled = (words - words.min()) / (np.ptp(words) or 1)
+    grounds = [GREY, *colours(scaled), GREY]
     lines = [list(range(i, min(i + per_row, len(tokens)))) for i in range(0, len(tokens), per_row)]
     height = min(0.2, 0.95 / len(lines))
     for line, places in enumerate(lines):
         for column, i in enumerate(places):
-            r, g, b, _ = colour = colours(relevance[i])
+            r, g, b, _ = colour = grounds[i]
             ink = "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
             x, y = column / per_row, 0.97 - (line + 1) * height
             axis.add_patch(plt.Rectangle((x, y), 0.97 / per_row, 0.88 * height, color=colour, lw=0))

@@ -53,3 +53,16 @@ def test_localization_is_the_tables():
         expected = [f"{v:.3f}" for v in found.loc[method, ["pointing_mean", "mass_mean"]]]
         expected += [f"{best.pointing:.3f} (h_{best.layer:.0f})"] if best is not None else ["–"]
         assert row(f"`{method}`") == expected
+
+
+def test_drop_and_increase_are_the_tables():
+    found = table("main_table", "main_table.csv")
+    for method in found.index:
+        names = [f"{p}_image_{m}" for p in ("published", "corrected") for m in ("drop", "increase")]
+        assert row(method) == [f"{v:.1f}" for v in found.loc[method, names]]
+
+
+def test_costs_are_the_tables():
+    found = pd.read_csv(ROOT / "results/speed/ViT-B-32-random/speed.csv")
+    for line in found.itertuples():
+        assert row(f"{line.method}, {line.batch}") == [f"{line.forward_equivalents:.1f}", f"{line.published:g}"]
