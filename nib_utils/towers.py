@@ -197,7 +197,7 @@ class Tower:
 
 
 class Tokens:
-    """One reading of a tower's input (every h_l, the feature, the pooled row), computed when first asked, no gradient."""
+    """One reading of a tower's input (each h_l, the feature, the pooled row), computed when first asked."""
 
     def __init__(self, tower: Tower, x: Tensor):
         self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)

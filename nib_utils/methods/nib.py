@@ -61,9 +61,10 @@ def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor
     z0, a0 = z - z.mean(-1, keepdim=True), a - a.mean(-1, keepdim=True)
     gain = 1.0 if block.norm2.weight is None else block.norm2.weight.to(dtype)
     shift = torch.zeros_like(z[0, 0]) if block.norm2.bias is None else block.norm2.bias.to(dtype)
-    wide = block.fc1.weight.T
-    parts, constant = torch.stack([gain * z0, gain * a0], 2) @ wide, block.fc1(shift)  # (B, T, 2, 4 D), (4 D,)
-    zz, za, aa = ((u.float() * v.float()).mean(-1, keepdim=True) for u, v in ((z0, z0), (z0, a0), (a0, a0)))  # (B, T, 1)
+    parts = torch.stack([gain * z0, gain * a0], 2) @ block.fc1.weight.T  # (B, T, 2, 4 D)
+    constant = block.fc1(shift)  # (4 D,)
+    mean = lambda u, v: (u.float() * v.float()).mean(-1, keepdim=True)  # (B, T, 1)
+    zz, za, aa = mean(z0, z0), mean(z0, a0), mean(a0, a0)
 
     def output(k: Tensor, b: Tensor) -> Tensor:
         rows = b[:, None], torch.arange(k.shape[1], device=b.device)
