@@ -1,6 +1,7 @@
 """Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,12 @@ class Clip:
 
     def ids(self, texts, truncate: bool = False) -> list[Tensor]:
         """Sentences or 1-D id arrays -> ids with SOS and EOS, one (T,) per caption."""
-        return [ids.to(self.device) for ids in read_ids(texts, self.tokenizer, self.context, self.vocabulary, truncate)]
+        read = read_ids(texts, self.tokenizer, self.context, self.vocabulary, truncate)
+        rows = self.text.parts["vocabulary"]
+        if not all(rows[ids.to(rows.device)].any(-1).all() for ids in read):  # mini embeds what it never saw as zeros
+            warnings.warn(f"{self.name} has never learnt some of these words, so what it says of them means nothing.",
+                          stacklevel=2)
+        return [ids.to(self.device) for ids in read]
 
     @torch.no_grad()
     def encode_image(self, images, batch_size: int = 32) -> Tensor:
@@ -81,8 +87,10 @@ def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: T
     >>> clip = nib.wrap(open_clip.create_model("ViT-B-32-quickgelu"))
     >>> nib.explain(clip, ["cat.jpg"], ["a cat"]).plot()
     """
+    if isinstance(model, Clip):
+        return model
     library = library_of(model)
-    if not library:
+    if not library or not (hasattr(model, "visual") or library == "transformers"):
         raise TypeError(f"cannot wrap a {type(model).__module__}.{type(model).__name__}; "
                         "pass a CLIP of the packages clip, open_clip or transformers.")
     image, text = LIBRARIES[library].towers(model, lambda p: None if p is None else p.detach())

@@ -138,3 +138,13 @@ def find_image(folder: Path, name: str) -> str | None:
     """The absolute path of an image named in a table in the folder, or None if it is in none of IMAGE_FOLDERS."""
     tried = (os.path.abspath(folder / sub / str(name).strip()) for sub in IMAGE_FOLDERS)
     return next((path for path in tried if os.path.isfile(path)), None)
+
+
+def need_columns(pairs: pd.DataFrame, *names: str) -> None:
+    """Refuse what is not a table of pairs with these columns, or is empty."""
+    missing = [name for name in names if name not in getattr(pairs, "columns", ())]
+    if missing:
+        raise ValueError(f"pairs lack the column {missing[0]!r}; pass a DataFrame of load_pairs (of 'shapes', where "
+                         "exact truth is asked for; of phrase_pairs, where phrases are).")
+    if not len(pairs) and "phrase" not in names:
+        raise ValueError("there are no pairs; load at least one.")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from .clip import Clip
 from .data import manifest
+from .data_files import check_whole, need_columns
 from .explain import check_options, explain, find
 from .files import HERE, write_whole
 from .metrics import PROTOCOLS, confidence
@@ -26,6 +27,8 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
 
     >>> nib.evaluate(clip, nib.load_pairs("shapes", n=100), "nib").mean()
     """
+    need_columns(pairs, "image", "caption")
+    check_whole("chunk", chunk, 1)
     function = find(method)
     per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
     for given in per_tower.values():

@@ -60,6 +60,8 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     >>> ex = nib.explain(clip, ["cat.jpg"], ["a cat"])
     >>> ex.plot()
     """
+    if not isinstance(clip, Clip):
+        raise TypeError(f"the first argument is a {type(clip).__name__}; pass load_clip(...) or wrap(model).")
     function = find(method)
     per_tower = {kind: options | (extra or {}) for kind, extra in (("image", image_options), ("text", text_options))}
     for given in per_tower.values():
@@ -68,8 +70,8 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         raise ValueError(f"only is {only!r}; it takes 'image', 'text' or None for both.")
     if text_target not in ("own", "batch"):
         raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it takes at least 1.")
+    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
+        raise ValueError(f"batch_size is {batch_size!r}; it takes at least 1.")
     texts = as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     if len(pixels) != len(ids):
@@ -142,7 +144,7 @@ def seeded(options: dict, function: Callable, pairs: slice) -> dict:
 
 
 def find(method: str) -> Callable:
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"no method is called {method!r}; there are {', '.join(METHODS)}.")
     return METHODS[method]
 

@@ -1,7 +1,7 @@
 """What people hand in (pictures, paths, pixels; sentences, ids) made into tensors, or one clear sentence."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +39,10 @@ class Preprocess:
         else:
             scale = max(H / h, W / w)
             new = (max(W, round(w * scale)), max(H, round(h * scale)))
+        if max(w, h) > 20 * min(w, h):  # a ribbon would be enlarged beyond memory only to be cropped to its middle
+            part = (min(w, 20 * h), min(h, 20 * w))
+            corner = ((w - part[0]) // 2, (h - part[1]) // 2)
+            return self(image.crop((*corner, corner[0] + part[0], corner[1] + part[1])))
         image = image.convert("RGB").resize(new, self.resample)
         left, top = round((new[0] - W) / 2), round((new[1] - H) / 2)
         image = image.crop((left, top, left + W, top + H))
@@ -84,6 +88,8 @@ def read_image(image, where: str) -> Image.Image:
             image.load()
         except OSError as error:
             raise ValueError(f"{where}: the picture cannot be read ({error}); replace it.") from None
+        if not all(image.size):
+            raise ValueError(f"{where}: the picture has no pixels, its size is {image.size}.")
         return image
     if not isinstance(image, (str, Path)):
         raise TypeError(f"{where}: expected a PIL image or a path, got {type(image).__name__}.")
@@ -104,6 +110,8 @@ def read_pixels(images, preprocess: Preprocess) -> Tensor:
         return check_pixels(images, preprocess.size).float()
     if isinstance(images, (str, Path, Image.Image)):
         images = [images]
+    if not isinstance(images, Iterable):
+        raise TypeError(f"images are {images!r}; pass a list of PIL images or paths, or pixels (B, 3, H, W).")
     images = list(images)
     if not images:
         raise ValueError("no images were given; pass at least one.")
@@ -140,6 +148,8 @@ def read_ids(texts, tokenizer: Tokenizer, context: int, vocabulary: int, truncat
 
 def as_list(texts) -> list:
     """One sentence or one array of ids as a list of it; several as a list."""
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"captions are {texts!r}; pass a list of strings or of 1-D arrays of token ids.")
     numbers = isinstance(texts, Tensor) or (isinstance(texts, np.ndarray) and texts.dtype.kind in "iuf")
     return [texts] if isinstance(texts, str) or (numbers and texts.ndim == 1) else list(texts)
 
@@ -149,6 +159,8 @@ def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: i
         if not text.strip():
             raise ValueError(f"caption {i} is empty; give it at least one word.")
         ids = tokenizer.encode(text)
+        if tokenizer.eos in ids[:-1]:
+            raise ValueError(f"caption {i} spells the mark that ends a caption, {tokenizer.word(tokenizer.eos)}; remove it.")
     elif isinstance(text, (np.ndarray, Tensor, list, tuple)):
         text = text.detach().cpu() if isinstance(text, Tensor) else text
         ids = check_ids(np.asarray(text), i, tokenizer, vocabulary)

@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip import Clip
+from .data_files import need_columns
 from .explain import explain
 
 
 def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
     """One row per named object of the scenes with at least `least` objects: image, phrase, mask (H, W) bool."""
+    need_columns(pairs, "image", "phrases", "masks")
     rows = [{"image": pair.image, "phrase": phrase, "mask": mask, "objects": len(pair.phrases)}
             for pair in pairs.itertuples() if len(pair.phrases) >= least
             for phrase, mask in zip(pair.phrases, pair.masks)]
@@ -44,6 +46,7 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.Da
     >>> phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=50))
     >>> nib.localize(nib.load_clip("mini"), phrases, "nib", layer=9).mean()
     """
+    need_columns(phrases, "image", "phrase", "mask")
     if not len(phrases):
         raise ValueError("there are no phrases to locate; load more pairs, or scenes of more objects.")
     ex = explain(clip, list(phrases.image), list(phrases.phrase), method, only="image", **options)

@@ -68,8 +68,12 @@ def check_maps(pixels: Tensor, ids: list[Tensor], image_maps, text_maps) -> tupl
         if m.shape != caption.shape:
             raise ValueError(f"text map {i} has shape {tuple(m.shape)}, but its caption has {len(caption)} tokens "
                              "with SOS and EOS.")
-        if not (m.isfinite().all() and maps[i].isfinite().all()):
-            raise ValueError(f"a map of pair {i} contains NaN or infinity.")
+        for values in (m, maps[i]):
+            if not values.isfinite().all():
+                raise ValueError(f"a map of pair {i} contains NaN or infinity.")
+            low, high = values.min().item(), values.max().item()
+            if low < -1e-6 or high > 1 + 1e-6:
+                raise ValueError(f"a map of pair {i} runs from {low:.3g} to {high:.3g}; maps lie in 0..1.")
     return torch.stack(maps), words
 
 

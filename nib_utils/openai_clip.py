@@ -80,9 +80,13 @@ def load(spec: str):
             raise FileNotFoundError(f"there are no weights at '{file}'; check the path, or use load_clip('mini').")
     elif spec in clip.available_models():
         file = cached(spec)
+    elif file.exists():
+        raise ValueError(f"'{file}' is no checkpoint; a file of weights ends in .pt, .pth, .bin or .safetensors, and a "
+                         "folder is named 'hf:FOLDER' or 'open_clip:local-dir:FOLDER'.")
     else:
+        vits = ", ".join(name for name in clip.available_models() if name.startswith("ViT"))
         raise ValueError(
-            f"no model is called {spec!r}; use 'mini', one of {', '.join(clip.available_models())}, a local .pt file, "
+            f"no model is called {spec!r}; use 'mini', one of {vits}, a local .pt file, "
             "'hf:NAME_OR_FOLDER', 'open_clip:ARCH@TAG_OR_FILE' or 'open_clip:local-dir:FOLDER'.")
     return build(read_state(file), str(file)), {}
 

@@ -6,6 +6,7 @@ import pandas as pd
 import torch.nn.functional as F
 
 from .clip import Clip
+from .data_files import need_columns
 
 
 def retrieval(clip: Clip, pairs: pd.DataFrame, candidates: int = 100, seed: int = 0) -> pd.DataFrame:
@@ -17,6 +18,7 @@ def retrieval(clip: Clip, pairs: pd.DataFrame, candidates: int = 100, seed: int 
 
     >>> nib.retrieval(nib.load_clip("mini"), nib.load_pairs("shapes", n=200)).groupby("objects").mean()
     """
+    need_columns(pairs, "image", "caption", "objects", "distractors", "swapped")
     rng = np.random.default_rng(seed)
     others = [choose_others(rng, pairs, i, candidates - 1 - len(d)) for i, d in enumerate(pairs.distractors)]
     lists = [[c, *d, *o, *s] for c, d, o, s in zip(pairs.caption, pairs.distractors, others, pairs.swapped)]

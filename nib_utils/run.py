@@ -86,7 +86,7 @@ def execute(name: str, parameters: dict) -> Path:
     check_parameters(name, parameters)
     runs = Path(parameters["results"]).resolve().parent / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    which = [slug(str(parameters[k])) for k in ("model", "dataset") if k in parameters]
+    which = [slug(str(parameters[k])) for k in ("model", "dataset", "root") if parameters.get(k)]
     executed = runs / f"{'-'.join([name, *which])}.ipynb"
     os.environ[BATCH] = "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

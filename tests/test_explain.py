@@ -145,6 +145,12 @@ def bad(tmp_path, good):
         "one image without its batch": (dict(images=torch.zeros(3, 64, 64)), ValueError, r"takes \(B, 3, 64, 64\)"),
         "pixels of two shapes": (dict(images=[torch.zeros(3, 64, 64), torch.zeros(3, 32, 32)]), ValueError, "different shapes"),
         "different number": (dict(images=[good, good]), ValueError, "2 images and 1 captions were given"),
+        "no pixels": (dict(images=[Image.new("RGB", (0, 0))]), ValueError, "image 0: the picture has no pixels"),
+        "images of nothing": (dict(images=None), TypeError, "images are None; pass a list"),
+        "captions of nothing": (dict(texts=5), TypeError, "captions are 5; pass a list"),
+        "the end mark in words": (dict(texts=["a <|endoftext|> b"]), ValueError, "caption 0 spells the mark that ends"),
+        "a name for a model": (dict(clip="mini"), TypeError, "the first argument is a str; pass load_clip"),
+        "a list of methods": (dict(method=["nib"]), ValueError, r"no method is called \['nib'\]"),
         "unknown method": (dict(method="lime"), ValueError, "no method is called 'lime'; there are nib, m2ib"),
         "unknown option": (dict(stepz=3), TypeError, "nib has no option 'stepz'; it has layer, steps, branch"),
         "mistyped option": (dict(steps="ten"), TypeError, "nib: option 'steps' takes an integer, not 'ten'"),
@@ -166,13 +172,20 @@ def test_bad_input_gets_one_clear_sentence(tmp_path, clip, picture, subtests):
     for name, (change, kind, words) in bad(tmp_path, picture).items():
         with subtests.test(name):
             with pytest.raises(kind, match=words) as caught:
-                nib.explain(clip, **dict(images=[picture], texts=["a dog"]) | change)
+                nib.explain(**dict(clip=clip, images=[picture], texts=["a dog"]) | change)
             assert "\n" not in str(caught.value)
 
 
 def test_a_long_caption_is_cut_when_asked(clip, picture):
     ex = nib.explain(clip, [picture], ["dog " * 90], truncate=True)
     assert len(ex.text[0]) == 77 and ex.tokens[0][-1] == "[EOS]"
+
+
+def test_a_ribbon_is_read_without_being_enlarged(clip):
+    ribbon = Image.effect_mandelbrot((8, 60_000), (-2, -1, 1, 1), 20)
+    middle = ribbon.crop((0, 29_920, 8, 30_080))
+    assert clip.preprocess(ribbon).shape == (3, 64, 64)
+    torch.testing.assert_close(clip.preprocess(ribbon), clip.preprocess(middle))
 
 
 def test_one_word_is_enough(clip, picture):

@@ -124,6 +124,19 @@ def test_an_interrupted_evaluation_goes_on(clip, pairs, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(resumed.drop(columns="explain_seconds"), whole.drop(columns="explain_seconds"), atol=1e-3)
 
 
+def test_what_is_no_table_of_pairs_is_refused(clip, pairs):
+    with pytest.raises(ValueError, match="pairs lack the column 'caption'"):
+        nib.evaluate(clip, pairs.drop(columns="caption"), "nib")
+    with pytest.raises(ValueError, match="pairs lack the column 'image'"):
+        nib.evaluate(clip, [("a.jpg", "a dog")], "nib")
+    with pytest.raises(ValueError, match="pairs lack the column 'distractors'"):
+        nib.retrieval(clip, pairs.drop(columns="distractors"))
+    with pytest.raises(ValueError, match="pairs lack the column 'phrase'"):
+        nib.localize(clip, pairs, "nib")
+    with pytest.raises(ValueError, match="chunk is 0"):
+        nib.evaluate(clip, pairs, "nib", chunk=0)
+
+
 def test_other_work_is_not_taken_for_this(clip, pairs):
     names = {evaluation.fingerprint(*work) for work in (
         (clip, pairs, "nib", {}, 0), (clip, pairs, "nib", {"layer": 1}, 0), (clip, pairs, "m2ib", {}, 0),

@@ -90,6 +90,7 @@ def test_batches_do_not_matter(clip):
 
 
 @pytest.mark.parametrize("change, words", [
+    (dict(image_maps=torch.full((4, 224, 224), 7.0)), "pair 0 runs from 7 to 7; maps lie in 0..1"),
     (dict(protocol="best"), "no protocol is called 'best'; there are published, corrected"),
     (dict(image_maps=torch.ones(4, 7, 7)), r"image map 0 has shape \(7, 7\); it must be \(224, 224\)"),
     (dict(image_maps=[torch.ones(224, 224)] * 3 + [torch.ones(7, 7)]), r"image map 3 has shape \(7, 7\)"),

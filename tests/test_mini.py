@@ -44,8 +44,9 @@ def test_nib_points_at_the_named_object_far_above_chance(clip):
     assert found.pointing.mean() > 0.3 > 3 * chance.pointing.mean() > 0
 
 
-def test_unknown_words_are_read_without_trouble(clip):
-    ex = nib.explain(clip, [nib.load_pairs("shapes", n=1).image[0]], ["zebras, café & 東京 🙂"])
+def test_unknown_words_are_read_with_a_warning(clip):
+    with pytest.warns(UserWarning, match="mini has never learnt some of these words"):
+        ex = nib.explain(clip, [nib.load_pairs("shapes", n=1).image[0]], ["zebras, café & 東京 🙂"])
     assert np.isfinite(ex.similarity[0]) and ex.text[0].isfinite().all()
 
 
