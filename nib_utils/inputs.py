@@ -160,7 +160,7 @@ def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: i
             raise ValueError(f"caption {i} is empty; give it at least one word.")
         ids = tokenizer.encode(text)
         if tokenizer.eos in ids[:-1]:
-            raise ValueError(f"caption {i} spells the mark that ends a caption, {tokenizer.word(tokenizer.eos)}; remove it.")
+            raise ValueError(f"caption {i} spells the mark that ends one, {tokenizer.word(tokenizer.eos)}; remove it.")
     elif isinstance(text, (np.ndarray, Tensor, list, tuple)):
         text = text.detach().cpu() if isinstance(text, Tensor) else text
         ids = check_ids(np.asarray(text), i, tokenizer, vocabulary)

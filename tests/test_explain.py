@@ -148,7 +148,7 @@ def bad(tmp_path, good):
         "no pixels": (dict(images=[Image.new("RGB", (0, 0))]), ValueError, "image 0: the picture has no pixels"),
         "images of nothing": (dict(images=None), TypeError, "images are None; pass a list"),
         "captions of nothing": (dict(texts=5), TypeError, "captions are 5; pass a list"),
-        "the end mark in words": (dict(texts=["a <|endoftext|> b"]), ValueError, "caption 0 spells the mark that ends"),
+        "the end mark in words": (dict(texts=["a <|endoftext|> b"]), ValueError, "caption 0 spells the mark that ends one"),
         "a name for a model": (dict(clip="mini"), TypeError, "the first argument is a str; pass load_clip"),
         "a list of methods": (dict(method=["nib"]), ValueError, r"no method is called \['nib'\]"),
         "unknown method": (dict(method="lime"), ValueError, "no method is called 'lime'; there are nib, m2ib"),
