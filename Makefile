@@ -29,7 +29,7 @@ bench: $(READY)
 
 train: $(READY)
 	$(RUN) train_mini
-	cp results/train_mini/mini-shapes/mini.safetensors data/
+	[ "$(FAST)" = 1 ] || cp results/train_mini/mini-shapes/mini.safetensors data/
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache
