@@ -40,14 +40,13 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     with progress(len(pairs), method, done=len(done)) as bar:
         for first in range(len(done), len(pairs), chunk):
             part = pairs.iloc[first : first + chunk]
-            images, texts = list(part.image), list(part.caption)
             start = time.perf_counter()
+            pixels, ids = clip.pixels(list(part.image)), clip.ids(list(part.caption), truncate)  # read once for all
             chance = {"seed": seed + first} if stochastic else {}
-            ex = explain(clip, images, texts, method, truncate=truncate, progress=False,
-                         **chance, **per_tower, **options)
+            ex = explain(clip, pixels, ids, method, progress=False, **chance, **per_tower, **options)
             seconds = (time.perf_counter() - start) / len(part)
-            columns = [confidence(clip, images, texts, ex.image, ex.text, protocol, truncate=truncate)
-                       .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
+            columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol).add_prefix(f"{protocol}_")
+                       for protocol in PROTOCOLS]
             rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)
