@@ -4,11 +4,11 @@ from .data import load_pairs, manifest, pick_captions
 from .evaluation import evaluate
 from .explain import Explanation, explain
 from .localization import localize, mass, phrase_pairs, pointing
-from .methods import CONTROLS, METHODS
+from .methods import CONTROLS, METHODS, PUBLISHED, method
 from .metrics import confidence
 from .results import Results
 from .retrieval import retrieval
 
-__all__ = ["CONTROLS", "METHODS", "Clip", "Explanation", "Results", "confidence", "evaluate", "explain", "load_clip",
-           "load_pairs", "localize", "manifest", "mass", "phrase_pairs", "pick_captions", "pointing", "retrieval",
-           "wrap"]
+__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "confidence", "evaluate", "explain",
+           "load_clip", "load_pairs", "localize", "manifest", "mass", "method", "phrase_pairs", "pick_captions",
+           "pointing", "retrieval", "wrap"]

@@ -33,7 +33,6 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
     for given in per_tower.values():
         check_options(method, function, options | given)
-    stochastic = "seed" in (function.__kwdefaults__ or {})
     work = (clip, pairs, method, options | per_tower, seed, truncate)
     file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
     done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
@@ -42,7 +41,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             part = pairs.iloc[first : first + chunk]
             start = time.perf_counter()
             pixels, ids = clip.pixels(list(part.image)), clip.ids(list(part.caption), truncate)  # read once for all
-            chance = {"seed": seed + first} if stochastic else {}
+            chance = {"seed": seed + first} if function.about.noise else {}
             ex = explain(clip, pixels, ids, method, progress=False, **chance, **per_tower, **options)
             seconds = (time.perf_counter() - start) / len(part)
             columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol).add_prefix(f"{protocol}_")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from .clip import Clip
 from .inputs import as_list, pad
-from .methods import METHODS
+from .methods import CONTROLS, METHODS
 from .progress import progress as progress_bar
 from .similarity import cosine
 from .towers import Tokens, Tower
@@ -25,7 +26,7 @@ class Explanation:
     method: str
     similarity: Tensor  # (B,) cosine of the features
     image: Tensor  # (B, H, W), min-maxed after upsampling
-    image_scores: Tensor  # (B, gh, gw), on the token grid
+    image_scores: Tensor  # (B, gh, gw), on the token grid; (B, H, W) of a method that scores pixels
     text: list[Tensor]  # (T_b,) each, min-maxed over all tokens, SOS and EOS included
     text_scores: list[Tensor]
     tokens: list[list[str]]
@@ -80,6 +81,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         if not isinstance(given.get("seed", 0), Integral) and len(given["seed"]) != len(ids):
             raise ValueError(f"{len(given['seed'])} seeds for {len(ids)} pairs; pass one integer or one seed per pair.")
     step = batch_size or default_batch(clip)
+    blank = {"image": 0, "text": 0}
     parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": []}
     show = len(ids) > step if progress is None else progress
     with torch.inference_mode(False), progress_bar(len(ids), method, show=show) as bar:
@@ -98,10 +100,16 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                     raise ValueError(f"{method}: the {kind} scores of pairs {pairs.start}..{pairs.stop - 1} are not "
                                      "finite; choose milder options, or a wider dtype.")
                 raw, maps = (image_maps if kind == "image" else text_maps)(tower, tokens, scores)
+                blank[kind] += says_nothing(kind, tokens, raw) if method not in CONTROLS else 0
                 parts[f"{kind}_scores"].extend(raw.cpu())
                 parts[kind].extend(m.cpu() for m in maps)
             parts["similarity"].extend(cosine(image.feature, text.feature).cpu())
             bar.update(len(image))
+    for kind, count in blank.items():
+        if count:
+            warnings.warn(f"{method} finds nothing in {count} of {len(ids)} {kind}s: every {PLACE[kind]} scores zero, "
+                          "so the map is blank (at the last layer only the pooled token acts; choose an earlier one).",
+                          stacklevel=2)
     words = [clip.tokenizer.words(i.tolist()) for i in ids]
     captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(texts, words)]
     stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
@@ -111,8 +119,23 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         [clip.preprocess.undo(x) for x in pixels])
 
 
+PLACE = {"image": "patch", "text": "word"}
+
+
+def says_nothing(kind: str, tokens: Tokens, raw: Tensor) -> int:
+    """For how many samples all patches (or pixels), or all words between SOS and EOS, score exactly zero."""
+    if kind == "image":
+        return int((raw == 0).flatten(1).all(1).sum())
+    return sum(length > 2 and not row[1 : length - 1].any() for row, length in zip(raw, tokens.lengths.tolist()))
+
+
 def image_maps(tower: Tower, tokens: Tokens, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Token scores (B, T) -> patch scores (B, gh, gw) and maps (B, H, W), upsampled and then min-maxed."""
+    """Scores of tokens (B, T) -> of patches (B, gh, gw), and maps (B, H, W), upsampled and then min-maxed.
+
+    Scores of pixels (B, H, W) are kept as they are, and min-maxed.
+    """
+    if scores.ndim == 3:
+        return scores.float(), minmax(scores.float().flatten(1)).view_as(scores)
     raw = scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid).float()
     maps = F.interpolate(raw[:, None], tokens.x.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return raw, minmax(maps.flatten(1)).view_as(maps)
@@ -158,6 +181,10 @@ def check_options(name: str, function: Callable, options: dict) -> None:
         default = known[key].default
         kind = next((k for k in (Integral, Real, str) if isinstance(default, k)), Integral)  # None: a layer
         if key == "seed" and isinstance(value, Sequence) and not isinstance(value, str):
+            continue
+        if "Tensor" in str(known[key].annotation):
+            if not isinstance(value, torch.Tensor):
+                raise TypeError(f"{name}: option {key!r} takes a tensor, not a {type(value).__name__}.")
             continue
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))
         if wrong and not (value is None and default is None):

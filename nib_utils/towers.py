@@ -111,20 +111,37 @@ class Block:
         One query needs no keys and values of its own: `q . (W_k x) = (W_k^T q) . x` and
         `sum_t a_t W_v x_t = W_v sum_t a_t x_t`, so two T x D x D products become T x D x heads.
         """
-        x = self.norm1(h)  # (B, T, D)
-        rows = torch.arange(len(h), device=h.device)
-        d = h.shape[-1] // self.heads
-        q = self.q(x[rows, at]).unflatten(-1, (self.heads, d)) * d**-0.5  # (B, heads, d)
+        x = self.norm1(h)
+        attention = self.row_attention(x, at)
+        return self.row_output(h, at, self.row_mix(attention, x)), attention
+
+    def row_attention(self, x: Tensor, at: Tensor) -> Tensor:
+        """The attention (B, heads, T) of row `at` of the normalised stream (B, T, D)."""
+        d = x.shape[-1] // self.heads
+        q = self.q(pick(x, at)).unflatten(-1, (self.heads, d)) * d**-0.5  # (B, heads, d)
         k = torch.einsum("bnd,ndc->bnc", q, self.k.weight.unflatten(0, (self.heads, d)))  # (B, heads, D)
         logits = k @ x.transpose(-1, -2)  # (B, heads, T); the key's bias moves all t alike
         if self.causal:
-            after = torch.arange(h.shape[1], device=h.device) > at[:, None]
+            after = torch.arange(x.shape[1], device=x.device) > at[:, None]
             logits = logits.masked_fill(after[:, None], float("-inf"))
-        attention = logits.softmax(-1)
-        v = torch.einsum("bnc,ndc->bnd", attention @ x, self.v.weight.unflatten(0, (self.heads, d)))
-        v = v.flatten(1) if self.v.bias is None else v.flatten(1) + self.v.bias
-        y = self.out(v)
-        return self.mlp(h[rows, at] + (y if self.scale1 is None else y * self.scale1)), attention
+        return logits.softmax(-1)
+
+    def row_mix(self, attention: Tensor, x: Tensor) -> Tensor:
+        """The values that one row mixes, all heads side by side: (B, heads, T), (B, T, D) -> (B, D)."""
+        v = torch.einsum("bnc,ndc->bnd", attention @ x, self.v.weight.unflatten(0, (self.heads, -1)))
+        if self.v.bias is not None:  # times a sum that is 1, so that the gradient by the attention is whole
+            v = v + self.v.bias.unflatten(0, (self.heads, -1)) * attention.sum(-1, keepdim=True)
+        return v.flatten(1)
+
+    def row_output(self, h: Tensor, at: Tensor, mixed: Tensor) -> Tensor:
+        """Row `at` of the block's output, (B, D), from the values (B, D) that it mixed."""
+        y = self.out(mixed)
+        return self.mlp(pick(h, at) + (y if self.scale1 is None else y * self.scale1))
+
+
+def pick(x: Tensor, at: Tensor) -> Tensor:
+    """Row `at` (B,) of each sample, (B, T, ...) -> (B, ...)."""
+    return x[torch.arange(len(x), device=x.device), at]
 
 
 @dataclass
@@ -178,7 +195,7 @@ class Tower:
         Of the last block only the pooled row is computed: nothing else reaches the feature.
         """
         if layer == self.depth:
-            return self.head(h[torch.arange(len(h), device=h.device), at])
+            return self.head(pick(h, at))
         for block in self.blocks[layer:-1]:
             h = block(h)
         return self.head(self.blocks[-1].row(h, at)[0])

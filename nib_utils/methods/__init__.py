@@ -1,7 +1,25 @@
-"""One method, one file, one function: `method(tower, tokens, target, **options) -> (B, T)` scores."""
-from .controls import all_ones, centre, random
-from .m2ib import m2ib
-from .nib import nib
+"""One method, one file, one function: `method(tower, tokens, target, **options)` -> scores (B, T), or (B, H, W)."""
+from __future__ import annotations
 
-CONTROLS = {"all_ones": all_ones, "random": random, "centre": centre}
-METHODS = {"nib": nib, "m2ib": m2ib} | CONTROLS
+from importlib import import_module
+from pkgutil import iter_modules
+
+from .record import GROUPS, METHODS, About, method
+
+__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "About", "discover", "method"]
+
+PUBLISHED = ("nib", "m2ib", "rise", "gradcam", "chefer", "saliency", "fast_ig", "mfaba")
+
+
+def discover() -> None:
+    """Import every file of this folder, so that each enters METHODS; the published ones first, controls last."""
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+    order = {name: i for i, name in enumerate(PUBLISHED)}
+    rank = lambda name: (list(GROUPS).index(METHODS[name].about.group), order.get(name, 99), name)
+    for name in sorted(METHODS, key=rank):
+        METHODS[name] = METHODS.pop(name)
+
+
+discover()
+CONTROLS = {name: function for name, function in METHODS.items() if function.about.group == "control"}

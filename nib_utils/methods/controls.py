@@ -2,27 +2,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from ..towers import Tokens, Tower
+from .nib import nib
+from .random_masks import seeds_of
+from .record import method
 
 
+@method(title="All ones", group="control", source="control", forwards=1.2)
 def all_ones(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """Everything is equally relevant: scores (B, T) of one."""
     return torch.ones(size(tower, tokens), device=tokens.x.device)
 
 
+@method(title="Random", group="control", source="control", forwards=1.2, noise=True)
 def random(tower: Tower, tokens: Tokens, target: Tensor, *, seed: int | Sequence[int] = 0) -> Tensor:
     """Uniform chance, one number per token, (B, T); pair b draws from seed + b, or from its own seed."""
     B, T = size(tower, tokens)
-    seeds = [seed + b for b in range(B)] if isinstance(seed, Integral) else seed
-    rows = [torch.rand(T, generator=torch.Generator().manual_seed(int(s))) for s in seeds]
+    rows = [torch.rand(T, generator=torch.Generator().manual_seed(s)) for s in seeds_of(seed, B, "random")]
     return torch.stack(rows).to(tokens.x.device)
 
 
+@method(title="Centre", group="control", source="control", forwards=1.2)
 def centre(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """The nearer to the middle of the picture, or of the caption, the more relevant, down to 0 at the rim: (B, T)."""
     B, T = size(tower, tokens)
@@ -33,6 +37,24 @@ def centre(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     distance = (y[:, None] ** 2 + x**2).sqrt().flatten()
     nearness = torch.cat([torch.zeros(T - len(distance)), distance.max() - distance])  # none for CLS
     return nearness.expand(B, T).to(tokens.x.device)
+
+
+@method(title="NIB, shuffled", group="control", source="control", forwards=4.5, gradients=True, noise=True, signed=True)
+def shuffled(tower: Tower, tokens: Tokens, target: Tensor, *, seed: int | Sequence[int] = 0) -> Tensor:
+    """NIB's scores (B, T), the same values in places that chance chose: patches among patches, words among words."""
+    scores = nib(tower, tokens, target)
+    first = 1 if tower.grid is None else scores.shape[1] - tower.grid[0] * tower.grid[1]
+    for row, length, s in zip(scores, tokens.lengths.tolist(), seeds_of(seed, len(scores), "shuffled")):
+        last = length - 1 if tower.grid is None else length  # SOS and EOS stay
+        order = torch.randperm(last - first, generator=torch.Generator().manual_seed(s)).to(row.device)
+        row[first:last] = row[first:last][order]
+    return scores
+
+
+@method(title="NIB, inverted", group="control", source="control", forwards=4.5, gradients=True, signed=True)
+def inverted(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
+    """NIB's scores (B, T) with their sign changed: what it says matters least comes first."""
+    return -nib(tower, tokens, target)
 
 
 def size(tower: Tower, tokens: Tokens) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +10,11 @@ from torch import Tensor
 from ..similarity import cosine
 from ..towers import Tokens, Tower
 from .layers import resolve
+from .random_masks import seeds_of
+from .record import method
 
 
+@method(title="M2IB", group="published", source="M2IB, NeurIPS 2023", forwards=23, gradients=True, noise=True)
 def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = None, beta: float = 0.1,
          learning_rate: float = 1.0, steps: int = 10, copies: int = 10, start: float = 5.0,
          seed: int | Sequence[int] = 0) -> Tensor:
@@ -69,10 +71,7 @@ class Noise:
     """Each pair's own stream of standard normal noise, the same whatever it is batched with."""
 
     def __init__(self, tokens: Tokens, seed: int | Sequence[int], copies: int, D: int):
-        seeds = [seed + b for b in range(len(tokens))] if isinstance(seed, Integral) else list(seed)
-        if len(seeds) != len(tokens):
-            raise ValueError(f"m2ib: {len(seeds)} seeds for {len(tokens)} pairs; pass an integer or one seed per pair.")
-        self.generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
+        self.generators = [torch.Generator().manual_seed(s) for s in seeds_of(seed, len(tokens), "m2ib")]
         self.shapes = [(copies, int(T), D) for T in tokens.lengths]
         self.device, self.longest = tokens.x.device, tokens.streams[0].shape[1]
 

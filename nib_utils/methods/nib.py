@@ -8,9 +8,12 @@ from torch import Tensor
 
 from ..similarity import cosine
 from ..towers import Block, Tokens, Tower
+from .gradient import only_pooled
 from .layers import resolve
+from .record import method
 
 
+@method(title="NIB", group="published", source="NIB, ICLR 2025", forwards=4.5, gradients=True, signed=True)
 def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = None, steps: int = 10,
         branch: str = "constant") -> Tensor:
     """Integrated gradients of the similarity along `k z / n`, z the residual stream at `layer`.
@@ -32,7 +35,7 @@ def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = Non
         raise ValueError(f"nib: steps is {steps}; it takes at least 1.")
     if branch not in ("constant", "recomputed"):
         raise ValueError(f"nib: branch is {branch!r}; it takes 'constant' or 'recomputed'.")
-    z, at = tokens.streams[layer], tokens.at
+    z, at, entered = tokens.streams[layer], tokens.at, layer
     if branch == "constant":
         path, layer = narrowed_block(tower.blocks[layer], z), layer + 1
     else:
@@ -47,7 +50,7 @@ def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = Non
             similarity = cosine(tower.finish(path(k, b), layer, at[b]), target[b])
             grad = torch.autograd.grad(similarity.sum(), k)[0]
         scores[:, :T].index_add_(0, b, grad[..., 0])
-    return scores / steps
+    return only_pooled(scores / steps, tower, tokens, entered)
 
 
 @torch.no_grad()

@@ -1,0 +1,49 @@
+"""Chefer's relevance, carried through the attention of every block."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..similarity import cosine
+from ..towers import Tokens, Tower
+from .record import method
+
+
+@method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=3.5, gradients=True,
+        attention=True)
+def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
+    """Row of the pooled token of `(I + A_L) ... (I + A_1)`, `A_l = mean_heads relu(gradient * attention)`: (B, T) >= 0.
+
+    Only that row is carried, from the last block down. A CLIP has no attention across its towers, so the paper's
+    rules for two modalities are this rule in each tower, for the same similarity.
+    Source: Chefer, Gur and Wolf, ICCV 2021, equations 5 and 6.
+
+    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = chefer_full(clip.image, tokens, clip.encode_text("a cat"))
+    """
+    parts = []
+    for h, at, goal in zip(*(x.split(tokens.rows) for x in (tokens.streams[0], tokens.at, target))):
+        attentions = []
+        with torch.enable_grad():
+            for block in tower.blocks[:-1]:
+                x = block.norm1(h)
+                attentions.append(require_grad(block.attention(x)))  # (B, heads, T, T)
+                h = block.mlp(h + block.mix(attentions[-1], x))
+            last = tower.blocks[-1]
+            x = last.norm1(h)
+            attentions.append(require_grad(last.row_attention(x, at)))  # (B, heads, T), all that the feature sees
+            similarity = cosine(tower.head(last.row_output(h, at, last.row_mix(attentions[-1], x))), goal)
+        gradients = torch.autograd.grad(similarity.sum(), attentions)
+        relevance = F.one_hot(at, h.shape[1]).float()  # (B, T)
+        *shares, row = [(g * a).detach().float().relu().mean(1) for g, a in zip(gradients, attentions)]
+        relevance = relevance + row
+        for share in reversed(shares):
+            relevance = relevance + (relevance[:, None] @ share)[:, 0]
+        parts.append(relevance)
+    return torch.cat(parts)
+
+
+def require_grad(x: Tensor) -> Tensor:
+    """The same tensor, part of a graph even where nothing before it is."""
+    return x if x.requires_grad else x.requires_grad_()

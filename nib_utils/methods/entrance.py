@@ -1,0 +1,32 @@
+"""A tower's input as something to differentiate by: an image's pixels, a caption's embeddings."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ..similarity import cosine
+from ..towers import Tokens, Tower
+
+
+def entrance(tower: Tower, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """(leaf, how it becomes h_0): pixels (B, 3, H, W), or rows of the vocabulary (B, T, D) before positions."""
+    if tower.grid is not None:
+        return x, tower.embed
+    positions = tower.parts["positions"][: x.shape[1]]
+    return tower.parts["vocabulary"][x].to(tower.dtype), lambda e: tower.pre((e + positions).to(e.dtype))
+
+
+def input_gradients(tower: Tower, tokens: Tokens, target: Tensor, points: list[float]) -> Iterator[tuple]:
+    """(leaf, mean over `points` of d cosine / d input at `point * leaf`) per chunk of samples, channels last."""
+    for x, at, goal in zip(*(v.split(tokens.rows) for v in (tokens.x, tokens.at, target))):
+        leaf, enter = entrance(tower, x)
+        total = torch.zeros_like(leaf)
+        for point in points:
+            scaled = (point * leaf).requires_grad_()
+            with torch.enable_grad():
+                similarity = cosine(tower.finish(enter(scaled), 0, at), goal)
+            total += torch.autograd.grad(similarity.sum(), scaled)[0]
+        channels = 1 if tower.grid is not None else -1
+        yield leaf.movedim(channels, -1).float(), total.movedim(channels, -1).float() / len(points)

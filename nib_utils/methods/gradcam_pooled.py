@@ -1,0 +1,29 @@
+"""Grad-CAM as its paper defines it: channels weighted by their mean gradient."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..towers import Tokens, Tower
+from .gradient import stream_gradient
+from .layers import resolve
+from .record import method
+
+
+@method(title="Grad-CAM, pooled", group="canonical", source="Selvaraju et al., ICCV 2017", forwards=1.4, gradients=True)
+def gradcam_pooled(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = None) -> Tensor:
+    """`relu(sum_c w_c h_tc)` with `w_c` the mean over patches (or the caption's tokens) of the gradient: (B, T) >= 0.
+
+    h is the stream entering block `layer` (h_10 of 12 by default). layer: 0..L-1; ValueError otherwise.
+    Source: Grad-CAM, Selvaraju et al., ICCV 2017, equations 1 and 2, with tokens for positions.
+
+    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = gradcam_pooled(clip.image, tokens, clip.encode_text("a cat"))
+    """
+    layer = resolve(tower, layer, 10 / 12)
+    gradient, stream = stream_gradient(tower, tokens, target, layer).float(), tokens.streams[layer].float()
+    place = torch.arange(stream.shape[1], device=stream.device)
+    first = 0 if tower.grid is None else stream.shape[1] - tower.grid[0] * tower.grid[1]  # CLS is no position
+    inside = ((place >= first) & (place < tokens.lengths[:, None])).float()[..., None]  # (B, T, 1)
+    weights = (gradient * inside).sum(1) / inside.sum(1)  # (B, D)
+    return ((stream * weights[:, None]).sum(-1) * inside[..., 0]).relu()

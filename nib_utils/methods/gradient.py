@@ -1,0 +1,31 @@
+"""The gradient of the similarity by one layer's stream, which several methods read."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..similarity import cosine
+from ..towers import Tokens, Tower
+
+
+def stream_gradient(tower: Tower, tokens: Tokens, target: Tensor, layer: int) -> Tensor:
+    """d cosine / d h_layer, (B, T, D)."""
+    parts = []
+    for h, at, goal in zip(*(x.split(tokens.rows) for x in (tokens.streams[layer], tokens.at, target))):
+        h = h.clone().requires_grad_()
+        with torch.enable_grad():
+            similarity = cosine(tower.finish(h, layer, at), goal)
+        parts.append(torch.autograd.grad(similarity.sum(), h)[0])
+    return torch.cat(parts)
+
+
+def only_pooled(scores: Tensor, tower: Tower, tokens: Tokens, layer: int) -> Tensor:
+    """Sums over channels of gradient times stream, (B, T), without the rounding noise they become at the last layer.
+
+    There a token other than the pooled one acts through a norm, which reads only its direction, so that its sum
+    is exactly zero; what floating point leaves of it is no picture of anything.
+    """
+    if layer < tower.depth - 1:
+        return scores
+    pooled = torch.arange(scores.shape[1], device=scores.device) == tokens.at[:, None]
+    return scores * pooled

@@ -1,0 +1,22 @@
+"""The saliency map of its own paper: how strongly each pixel, or word, moves the similarity."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..towers import Tokens, Tower
+from .entrance import input_gradients
+from .record import method
+
+
+@method(title="Input gradient", group="canonical", source="Simonyan et al., 2014", forwards=3.5, gradients=True,
+        pixels=True)
+def input_gradient(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
+    """The largest `|d cosine / d input|` over channels: scores >= 0 of pixels (B, H, W), or of words (B, T).
+
+    A word's input is its row of the vocabulary. Source: Simonyan, Vedaldi and Zisserman, 2014, section 3.
+
+    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = input_gradient(clip.image, tokens, clip.encode_text("a cat"))
+    """
+    return torch.cat([g.abs().amax(-1) for _, g in input_gradients(tower, tokens, target, [1.0])])
