@@ -248,5 +248,6 @@ class Tokens:
     def rows(self) -> int:
         """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
         _, T, D = self.streams[0].shape
-        budget = 600_000 if self.x.device.type == "cpu" else 60_000_000
-        return max(1, budget // (T * D))
+        budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
+        fit = max(1, budget // (T * D))
+        return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
