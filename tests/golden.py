@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import tiny
 import torch
+from scipy.ndimage import map_coordinates
 
 import nib_utils as nib
 
@@ -32,6 +33,21 @@ def random_maps() -> tuple[np.ndarray, list[np.ndarray]]:
     """The maps behind the rows metric/random."""
     rng = np.random.default_rng(SEED + 3)
     return rng.random((4, 224, 224)).astype(np.float32), [rng.random(n).astype(np.float32) for n in LENGTHS]
+
+
+def rise_masks() -> torch.Tensor:
+    """The 24 masks (24, 224, 224) behind rise/image: grids of chance, stretched to 252 pixels and shifted.
+
+    Stretched by SciPy: linear, pixel middles on pixel middles, mirrored about the middle of the outermost cell.
+    """
+    place = np.abs((np.arange(252) + 0.5) * 8 / 252 - 0.5)
+    place = np.stack(np.meshgrid(*[7 - np.abs(7 - place)] * 2, indexing="ij"))
+    rng, masks = np.random.default_rng(SEED + 2), []
+    for _ in range(24):
+        grid = (rng.random((8, 8)) < 0.1).astype(np.float32)
+        x, y = rng.integers(0, 28), rng.integers(0, 28)
+        masks.append(map_coordinates(grid, place, order=1)[x : x + 224, y : y + 224])
+    return torch.from_numpy(np.stack(masks).astype(np.float32))
 
 
 def image_error(ex, name: str) -> float:

@@ -1,4 +1,6 @@
 """NIB and M2IB: equal to the published code, to an independent oracle, to their own slow paths, and to themselves."""
+import warnings
+
 import golden
 import numpy as np
 import pytest
@@ -9,8 +11,11 @@ from captum.attr import IntegratedGradients
 
 import nib_utils as nib
 from nib_utils.inputs import pad
+from nib_utils.methods.gradient import stream_gradient
 from nib_utils.methods.m2ib import Noise
 from nib_utils.similarity import cosine
+
+FEW = {name: {"masks": 24} for name in ("rise", "rise_centred")}  # enough masks to tell, and quick
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,21 @@ def test_nib_batch_defect_on_request(clip, pairs):
 def test_m2ib_is_the_published_m2ib(clip, pairs):
     ex = nib.explain(clip, *pairs, method="m2ib", image_options={"seed": 100}, text_options={"seed": 200})
     assert golden.image_error(ex, "m2ib") < 1e-3 and golden.text_error(ex, "m2ib") < 1e-3
+
+
+@pytest.mark.parametrize("method", ["gradcam", "chefer", "saliency", "fast_ig", "mfaba"])
+def test_released_methods_are_the_published_ones(clip, pairs, method):
+    ex = nib.explain(clip, *pairs, method=method)
+    tolerance = 1e-3 if method == "mfaba" else 1e-4
+    assert golden.image_error(ex, method) < tolerance and golden.text_error(ex, method) < tolerance
+
+
+def test_rise_is_the_published_rise_under_its_masks(clip, pairs):
+    masks = golden.rise_masks()
+    checksum = golden.OUTPUTS["rise/masks_checksum"]
+    np.testing.assert_allclose([masks.double().sum(), masks.double().pow(2).sum()], checksum, rtol=1e-5)
+    ex = nib.explain(clip, *pairs, method="rise", only="image", given=masks)
+    assert golden.image_error(ex, "rise") < 1e-4
 
 
 # independent oracles
@@ -99,14 +119,15 @@ def test_m2ib_is_its_slow_form(clip, pairs, options):
 
 @pytest.mark.parametrize("method", nib.METHODS)
 def test_a_batch_is_its_pairs_one_by_one(clip, pairs, method):
+    """MFABA steps by the sign of a gradient, so that the last bit of one near zero can turn a step: it gets 1e-3."""
     pixels, ids = pairs
-    seed = {"seed": 7} if method in ("m2ib", "random") else {}
-    together = nib.explain(clip, pixels, ids, method=method, batch_size=4, **seed)
+    tolerance, noise = 1e-3 if "mfaba" in method else 1e-5, nib.METHODS[method].about.noise
+    together = nib.explain(clip, pixels, ids, method=method, batch_size=4, **FEW.get(method, {}))
     for b in range(4):
-        one = {"seed": 7 + b} if seed else {}
+        one = FEW.get(method, {}) | ({"seed": b} if noise else {})
         alone = nib.explain(clip, pixels[b : b + 1], ids[b : b + 1], method=method, **one)
-        torch.testing.assert_close(alone.image[0], together.image[b], atol=1e-5, rtol=0)
-        torch.testing.assert_close(alone.text[0], together.text[b], atol=1e-5, rtol=0)
+        torch.testing.assert_close(alone.image[0], together.image[b], atol=tolerance, rtol=0)
+        torch.testing.assert_close(alone.text[0], together.text[b], atol=tolerance, rtol=0)
         torch.testing.assert_close(alone.similarity[0], together.similarity[b], atol=1e-6, rtol=0)
 
 
@@ -122,7 +143,7 @@ def test_chunks_do_not_change_the_scores(clip, pairs, method, monkeypatch):
 
 @pytest.mark.parametrize("method", nib.METHODS)
 def test_the_same_seed_gives_the_same_bits(clip, pairs, method):
-    first, second = (nib.explain(clip, *pairs, method=method) for _ in range(2))
+    first, second = (nib.explain(clip, *pairs, method=method, **FEW.get(method, {})) for _ in range(2))
     assert torch.equal(first.image, second.image) and all(map(torch.equal, first.text, second.text))
 
 
@@ -188,10 +209,22 @@ def test_default_layers_follow_the_depth():
 
 def test_nib_at_the_last_layer_is_zero_on_every_patch(clip, pairs):
     """Patches reach the feature only through the last block's attention, which reads their direction alone."""
-    ex = nib.explain(clip, *pairs, method="nib", layer=11)
-    assert not ex.image_scores.any() and not ex.image.any()
-    rounding = nib.explain(clip, *pairs, method="nib", layer=11, branch="recomputed")
-    assert rounding.image_scores.abs().max() < 1e-5
+    for method, options in (("nib", {}), ("nib", {"branch": "recomputed"}), ("gradcam", {})):
+        with pytest.warns(UserWarning, match="finds nothing in 4 of 4 images: every patch scores zero"):
+            ex = nib.explain(clip, *pairs, method=method, layer=11, **options)
+        assert not ex.image_scores.any() and not ex.image.any()
+
+
+def test_without_that_care_rounding_would_be_the_picture(clip, pairs):
+    """What floating point leaves of the sums at the last layer is a billionth of the pooled token's, yet not zero."""
+    tower, tokens, target = readings(clip, pairs)[0]
+    sums = (stream_gradient(tower, tokens, target, 11) * tokens.streams[11]).sum(-1)
+    assert 0 < sums[:, 1:].abs().max() < 1e-5 * sums[:, 0].abs().max()
+    earlier = (stream_gradient(tower, tokens, target, 10) * tokens.streams[10]).sum(-1)
+    assert earlier[:, 1:].abs().max() > 0.01 * earlier[:, 0].abs().max()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nib.explain(clip, *pairs, method="nib", layer=10)
 
 
 def test_towers_compute_no_parameter_gradients(clip, pairs):
@@ -200,19 +233,46 @@ def test_towers_compute_no_parameter_gradients(clip, pairs):
     assert all(p.grad is None and p.requires_grad for p in clip.model.parameters())
 
 
-@pytest.mark.parametrize("method", ["nib", "m2ib"])
+@pytest.mark.parametrize("method", nib.METHODS)
 @pytest.mark.parametrize("patch, side", [(32, 64), (16, 64), (14, 84)])
 def test_other_grids_one_word_and_77_tokens(method, patch, side):
     clip = nib.wrap(tiny.openai(layers=4, patch_size=patch, image_size=side))
     ids = tiny.captions((3, 77))
-    ex = nib.explain(clip, tiny.pixels(2, (side, side)), ids, method=method)
-    assert ex.image.shape == (2, side, side) and ex.image_scores.shape == (2, side // patch, side // patch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a rectified map may well be blank here
+        ex = nib.explain(clip, tiny.pixels(2, (side, side)), ids, method=method, **FEW.get(method, {}))
+    shape = (side, side) if nib.METHODS[method].about.pixels else (side // patch, side // patch)
+    assert ex.image.shape == (2, side, side) and ex.image_scores.shape == (2, *shape)
     assert [len(t) for t in ex.text] == [3, 77] and all(t.isfinite().all() for t in ex.text)
     assert ex.image.isfinite().all() and F.relu(ex.image - 1).max() == 0
-    assert np.isclose(ex.image.amax((1, 2)), 1).all()
+    something = ex.image_scores.flatten(1).any(1)
+    assert np.isclose(ex.image.amax((1, 2))[something], 1).all()
+    if not nib.METHODS[method].about.signed:
+        assert ex.image_scores.min() >= 0 and all(t.min() >= 0 for t in ex.text_scores)
 
 
-@pytest.mark.parametrize("method", ["nib", "m2ib"])
+@pytest.mark.parametrize("method", nib.METHODS)
+def test_bfloat16_has_no_nan(method):
+    pixels, ids = tiny.pixels(2), tiny.captions((3, 77))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ex = nib.explain(nib.wrap(tiny.openai().bfloat16()), pixels, ids, method=method, **FEW.get(method, {}))
+    assert ex.image.isfinite().all() and all(t.isfinite().all() for t in ex.text)
+    assert ex.image.dtype == ex.image_scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize("make", [tiny.openai, tiny.open_clip, tiny.hf])
+@pytest.mark.parametrize("method", nib.METHODS)
+def test_every_library(method, make):
+    model, options = make(), FEW.get(method, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ex = nib.explain(nib.wrap(model), tiny.pixels(2), tiny.captions((5, 9)), method=method, **options)
+    assert ex.image.isfinite().all() and all(t.isfinite().all() for t in ex.text)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("method", ["nib", "m2ib", "gradcam", "saliency", "rollout", "clip_surgery", "legrad"])
 def test_bfloat16_is_close_to_float32(method):
     pixels, ids = tiny.pixels(2), tiny.captions((5, 9))
     full = nib.explain(nib.wrap(tiny.openai()), pixels, ids, method=method)

@@ -16,11 +16,11 @@ def clip():
     return golden.clip()
 
 
-@pytest.mark.parametrize("name", ["nib", "nib_batch", "m2ib", "random"])
+@pytest.mark.parametrize("name", ["nib", "nib_batch", "chefer", "m2ib", "random"])
 def test_published_protocol_is_the_released_evaluation(clip, name):
     pixels, ids = golden.inputs()
     options = {"m2ib": dict(method="m2ib", image_options={"seed": 100}, text_options={"seed": 200}),
-               "nib_batch": dict(method="nib", text_target="batch")}
+               "nib_batch": dict(method="nib", text_target="batch"), "chefer": dict(method="chefer")}
     maps = golden.random_maps() if name == "random" else None
     if maps is None:
         ex = nib.explain(clip, pixels, ids, **options.get(name, {}))

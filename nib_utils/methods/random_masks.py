@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from numbers import Integral
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -37,8 +36,11 @@ class Masks:
 
 
 def stretch(cells: int, size: int) -> Tensor:
-    """(size, cells): the weights that interpolate `cells` numbers linearly to `size`, flat beyond the outer two."""
-    return F.interpolate(torch.eye(cells)[None], size, mode="linear", align_corners=False)[0].T.contiguous()
+    """(size, cells): the weights that interpolate `cells` numbers linearly to `size`, mirrored at the outer two."""
+    place = (torch.arange(size) + 0.5) * cells / size - 0.5  # in cells, between their middles
+    last = cells - 1
+    place = (last - (last - place.abs()).abs()).clamp(0, last)
+    return (1 - (place[:, None] - torch.arange(cells)).abs()).clamp(min=0)
 
 
 def seeds_of(seed: int | Sequence[int], count: int, name: str) -> list[int]:
