@@ -53,7 +53,7 @@ def show_map(axis, picture: np.ndarray, heat, alpha: float = 0.6) -> None:
     axis.axis("off")
 
 
-def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4) -> None:
+def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4, tallest: float = 0.2) -> None:
     """The tokens in reading order, each on a ground coloured by its relevance (T,).
 
     Colours run from the least to the most relevant word; SOS and EOS, whose scores would swamp the words', stay grey.
@@ -63,7 +63,7 @@ def show_words(axis, tokens: Sequence[str], relevance, per_row: int = 4) -> None
     scaled = (words - words.min()) / (np.ptp(words) or 1)
     grounds = [GREY, *colours(scaled), GREY]
     lines = [list(range(i, min(i + per_row, len(tokens)))) for i in range(0, len(tokens), per_row)]
-    height = min(0.2, 0.95 / len(lines))
+    height = min(tallest, 0.95 / len(lines))
     for line, places in enumerate(lines):
         for column, i in enumerate(places):
             r, g, b, _ = colour = grounds[i]
@@ -97,5 +97,40 @@ def plot_grid(explanations: Sequence, width: float = 3.1):
             show_map(top, ex.pictures[i], ex.image[i])
             top.set_title(textwrap.fill(ex.captions[i], 34) + f"\nsimilarity {ex.similarity[i]:.3f}", fontsize=9)
             show_words(bottom, ex.tokens[i], ex.text[i], per_row=5)
+    colour_bar(figure, axes)
+    return figure
+
+
+def plot_methods(explanations: Sequence, masks: Sequence | None = None, width: float = 1.75):
+    """Every method on the same pairs: a row per pair, a column per method, the picture and its caption on the left.
+
+    explanations: one Explanation per method; masks: (H, W) bool per pair, the truth, drawn as an outline.
+    Returns the matplotlib figure.
+
+    >>> plot_methods([nib.explain(clip, [picture] * 3, phrases, m) for m in nib.PUBLISHED])
+    """
+    first, columns = explanations[0], 1 + len(explanations)
+    figure, axes = plt.subplots(len(first.captions), columns, squeeze=False, layout="constrained",
+                                figsize=(width * columns, 1.12 * width * len(first.captions) + 0.9))
+    for i, (left, *rest) in enumerate(axes):
+        show_image(left, first.pictures[i])
+        left.set_title(textwrap.fill(first.captions[i], 24), fontsize=8)
+        for axis, ex in zip(rest, explanations):
+            show_map(axis, ex.pictures[i], ex.image[i])
+            if masks is not None:
+                axis.contour(np.asarray(masks[i], dtype=float), levels=[0.5], colors="white", linewidths=1.2)
+            axis.set_title(ex.method, fontsize=9)
+    colour_bar(figure, axes)
+    return figure
+
+
+def plot_words(explanations: Sequence, pair: int = 0, width: float = 10.0):
+    """One caption under every method: a row per method, its words coloured from its least to its most relevant."""
+    figure, axes = plt.subplots(len(explanations), 2, squeeze=False, layout="constrained",
+                                figsize=(width, 0.42 * len(explanations) + 0.8), gridspec_kw={"width_ratios": [1, 8]})
+    for (left, right), ex in zip(axes, explanations):
+        left.text(1, 0.5, ex.method, ha="right", va="center", fontsize=9)
+        left.axis("off")
+        show_words(right, ex.tokens[pair], ex.text[pair], per_row=max(4, len(ex.tokens[pair])), tallest=0.9)
     colour_bar(figure, axes)
     return figure

@@ -1,7 +1,6 @@
 """What a method costs, in forward-equivalents: the time of one image forward inside a batch of 8, in the same run."""
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import torch
 
+from .arithmetic import peak_memory
 from .clip import Clip
 from .explain import explain
 from .files import data_file
@@ -30,33 +30,48 @@ def seconds(work: Callable[[], object], repeats: int) -> list[float]:
     return times
 
 
-def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3) -> float:
-    """Seconds of one image forward inside a batch of 8, without gradient (median of `repeats`)."""
+def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bool = False) -> float:
+    """Seconds of one image forward inside a batch of 8, without gradient (median of `repeats`).
+
+    Of our tower, which computes only the pooled row of its last block; or, with `library`, of the model's own
+    library, which is the unit of the published code's costs and about a tenth longer.
+    """
+    model, x = clip.model, pixels[:BATCH]
+    own = (lambda: model.encode_image(x)) if hasattr(model, "encode_image") else (
+        lambda: model.get_image_features(pixel_values=x))
     with torch.no_grad():
-        return statistics.median(seconds(lambda: clip.image(pixels[:BATCH]), repeats)) / BATCH
+        return statistics.median(seconds(own if library else lambda: clip.image(x), repeats)) / BATCH
 
 
 def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: int = BATCH, repeats: int = 3,
          **options) -> dict[str, float]:
-    """Forward-equivalents and pairs per second of `explain`, both modalities, everything included.
+    """What one pair costs in `explain`, both modalities, everything included.
 
-    pixels (B, 3, H, W), ids: B captions. The unit is measured before and after every repeat, since the
-    machine's speed drifts; the ratio's median, least and largest are given.
+    pixels (B, 3, H, W), ids: B captions. forward_equivalents: in forwards of our image tower, with the least and
+    the largest of `repeats`; library_forwards: in forwards of the model's own library. Both units are measured
+    before and after every repeat, since a machine's speed drifts. Also pairs_per_second, forward_ms, and memory_gb,
+    the peak of the whole process.
 
     >>> speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
     """
-    work = lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False, **options)
-    work()  # the first call pays for allocations
-    ratios, rates = [], []
-    before = forward_unit(clip, pixels)
+    return timed(clip, pixels, lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False,
+                                               **options), len(ids), repeats)
+
+
+def timed(clip: Clip, pixels: torch.Tensor, work: Callable[[], object], pairs: int, repeats: int = 3) -> dict:
+    """`cost` of any work on `pairs` pairs."""
+    memory = peak_memory(work, clip.device)  # the first call pays for allocations
+    both = lambda: [forward_unit(clip, pixels, 1, library) for library in (False, True)]
+    rows, before = [], both()
     for _ in range(repeats):
-        took = seconds(work, 1)[0] / len(ids)
-        after = forward_unit(clip, pixels)
-        ratios.append(took / ((before + after) / 2))
-        rates.append(1 / took)
+        took = seconds(work, 1)[0] / pairs
+        after = both()
+        rows.append((took, *(2 * took / (b + a) for b, a in zip(before, after))))
         before = after
+    took, ratios, library = zip(*rows)
     return {"forward_equivalents": statistics.median(ratios), "least": min(ratios), "largest": max(ratios),
-            "pairs_per_second": statistics.median(rates), "forward_ms": 1000 * before}
+            "library_forwards": statistics.median(library), "pairs_per_second": 1 / statistics.median(took),
+            "forward_ms": 1000 * before[0], "memory_gb": memory}
 
 
 def single_rate(clip: Clip, images, texts, method: str, **options) -> float:
@@ -96,10 +111,5 @@ def random_pairs(clip: Clip, count: int, seed: int = 0) -> tuple[torch.Tensor, l
 
 
 def published_costs() -> pd.DataFrame:
-    """What the published code costs on two CPU cores at ViT-B/32: method, batch, forward_equivalents per pair."""
+    """What the published code costs at ViT-B/32, two CPU cores: method, batch, published (library forwards)."""
     return pd.read_csv(data_file("published_costs.csv"))
-
-
-def peak_memory() -> float:
-    """The largest resident memory of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -18,7 +18,8 @@ SIZES = {  # small enough for a test, large enough that every cell has something
     "localization": dict(scenes=5, swept=3),
     "mini_accuracy": dict(scenes=90),
     "train_mini": dict(steps=3, batch_size=4, scenes=90),
-    "speed": dict(methods=["nib"], batches=[8], repeats=1),
+    "qualitative": dict(scenes=2, masks=16),
+    "speed": dict(methods=["nib"], archs=["ViT-B/32"], batches=[1, 2], repeats=1),
 }
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from nib_utils import tables
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -13,9 +15,9 @@ def table(name: str, file: str) -> pd.DataFrame:
     return pd.read_csv(ROOT / "results" / name / "mini-shapes" / file, index_col=0)
 
 
-def row(first: str) -> list[str]:
-    """The cells after the first of the README's table row that begins with `first`."""
-    line = next(line for line in README.splitlines() if line.startswith(f"| {first} |"))
+def row(first: str, after: str = "") -> list[str]:
+    """The cells after the first of the README's table row that begins with `first`, below the words `after`."""
+    line = next(line for line in README[README.index(after) :].splitlines() if line.startswith(f"| {first} |"))
     return [cell.strip() for cell in line.strip("|").split("|")[1:]]
 
 
@@ -38,6 +40,10 @@ def test_every_file_that_is_linked_exists():
         assert (ROOT / link).exists(), link
 
 
+def test_methods_are_the_register():
+    assert tables.markdown(tables.methods_table()) in README
+
+
 def test_accuracy_is_the_tables():
     found = table("mini_accuracy", "mini_accuracy.csv")
     for label, name in (("own caption first of 100", "top1"), ("beats exchanged colours", "binding")):
@@ -52,7 +58,7 @@ def test_localization_is_the_tables():
         best = sweep.loc[sweep.pointing.idxmax()] if len(sweep) else None
         expected = [f"{v:.3f}" for v in found.loc[method, ["pointing_mean", "mass_mean"]]]
         expected += [f"{best.pointing:.3f} (h_{best.layer:.0f})"] if best is not None else ["–"]
-        assert row(f"`{method}`") == expected
+        assert row(f"`{method}`", "Does the map lie on the object") == expected
 
 
 def test_drop_and_increase_are_the_tables():

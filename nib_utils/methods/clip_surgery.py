@@ -10,7 +10,7 @@ from ..towers import Block, Tokens, Tower
 from .record import method
 
 
-@method(title="CLIP Surgery", group="rival", source="Li et al., Pattern Recognition 2025", forwards=1.4, attention=True,
+@method(title="CLIP Surgery", group="rival", source="Li et al., 2023", forwards=1.4, attention=True,
         signed=True)
 @torch.no_grad()
 def clip_surgery(tower: Tower, tokens: Tokens, target: Tensor, *, first: int | None = None) -> Tensor:
