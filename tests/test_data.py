@@ -42,8 +42,8 @@ def names(pairs: pd.DataFrame) -> list[str]:
 # ---- what can be asked for
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(ValueError, match="'coco'.*shapes, cc, imagenet, flickr8k, csv"):
-        load_pairs("coco")
+    with pytest.raises(ValueError, match="'cocoa'.*shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME"):
+        load_pairs("cocoa")
 
 
 @pytest.mark.parametrize("name, known", [("shapes", "objects, held_out"), ("csv", "broken"), ("cc", "broken"),
