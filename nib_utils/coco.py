@@ -17,8 +17,8 @@ def read_coco(root: Path, *, per: str = "category", broken: str = "raise") -> pd
 
     root: the folder of annotations/ and the pictures, or a captions or instances JSON; of the two, the other is
     found beside it. phrases: list of str, category names; boxes: (x0, y0, x1, y1) for each, pixels; masks:
-    (len(phrases), H, W) bool at the size that the JSON gives, up to a megabyte for an image, so ask for n; see
-    `crop_masks`. per: "category", all that a name covers in one mask and one box, or "instance", each thing on
+    (len(phrases), H, W) bool at the size that the JSON gives, up to a few megabytes for an image, so ask for n;
+    see `crop_masks`. per: "category", all that a name covers in one mask and one box, or "instance", each thing on
     its own. Where there are instances but no captions, a caption lists the categories, and an image without
     any is left out. broken: as for `read_csv`, rows counted in the JSON's images.
 
