@@ -1,4 +1,4 @@
-"""`python -m nib_utils run ...`"""
+"""`python -m nib_utils run ...` and `download-cc ...`"""
 import sys
 
 from .run import main

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from functools import partial
 from inspect import signature
 from pathlib import Path
 
@@ -11,57 +12,80 @@ import pandas as pd
 import torch.nn.functional as F
 from PIL import Image
 
+from .coco import read_coco
 from .data_files import (
     HOW_TO_GET,
     check_choice,
     check_rows,
     check_whole,
+    natural,
     pick_file,
     read_candidates,
     read_lines,
     read_table,
 )
+from .hf_pairs import read_hf
+from .imagenet import read_folders, read_imagenet
 from .shapes_pairs import shapes_pairs
 
 
-def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, seed: int = 0,
-               **options) -> pd.DataFrame:
+def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, seed: int = 0, *,
+               order: str = "seeded", **options) -> pd.DataFrame:
     """A data set as a DataFrame, one row per image, with columns image, caption and what else is known.
 
-    name: "shapes" (drawn, needs no root), "cc", "imagenet", "flickr8k" or "csv"; its reader below says its
-    options and columns. image: a PIL image (shapes) or an absolute path (str), not yet opened. n: how many
-    pairs, drawn with the seed and kept in file order; None: all (100 of shapes). Raises ValueError for a
-    name, value or file that does not fit, TypeError for an unknown option, FileNotFoundError for missing data.
+    name: "shapes" (drawn, needs no root), "cc", "imagenet", "flickr8k", "csv", "folders", "coco" or "hf:NAME"
+    (NAME on the Hugging Face hub, root its cache folder or None); its reader says its options and columns.
+    image: an absolute path (str), not yet opened, or a PIL image (shapes, hf). n: how many pairs, kept in file
+    order, None for all (100 of shapes): drawn with the seed, or, order="sorted", those whose file names come
+    first, numbers compared as numbers. Raises ValueError for a name, value or file that does not fit, TypeError
+    for an unknown option, FileNotFoundError for missing data.
 
     >>> nib.load_pairs("shapes", n=2, objects=1)["caption"].tolist()
     ['a small dotted pink triangle', 'a large dotted pink triangle']
     """
-    if name not in READERS:
+    key = "hf:NAME" if str(name).startswith("hf:") and name != "hf:" else name
+    if key not in READERS:
         raise ValueError(f"no data set is called {name!r}; there are {', '.join(READERS)}.")
-    known = [p.name for p in signature(READERS[name]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    read = READERS[key]
+    known = [p.name for p in signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
     unknown = [option for option in options if option not in known]
     if unknown:
         raise TypeError(f"the data set {name!r} has no option {unknown[0]!r}; it takes {', '.join(known)}.")
     if n is not None:
         check_whole("n", n, 1)
     check_whole("seed", seed, 0)
-    if name == "shapes":
+    check_choice("order", order, ("seeded", "sorted"))
+    if key == "shapes":
         return shapes_pairs(100 if n is None else n, seed, **options)
+    if key == "hf:NAME":
+        return finish(subset(read(name.removeprefix("hf:"), root, **options), n, seed, order))
     if root is None:
         raise FileNotFoundError(f"{name}: no root was given, so there is nowhere to look; {HOW_TO_GET[name]}.")
     if not Path(root).exists():
         raise FileNotFoundError(f"{name}: there is no file or folder '{root}'; {HOW_TO_GET[name]}.")
-    return subset(READERS[name](Path(root), **options), n, seed)
+    return finish(subset(read(Path(root), **options), n, seed, order))
 
 
-def subset(pairs: pd.DataFrame, n: int | None, seed: int) -> pd.DataFrame:
-    """`n` rows drawn without replacement, in their old order; a smaller n with the same seed draws from them."""
+def subset(pairs: pd.DataFrame, n: int | None, seed: int, order: str = "seeded") -> pd.DataFrame:
+    """`n` rows, in their old order: drawn without replacement, or of the first names; a smaller n takes from them."""
     if n is None or n >= len(pairs):
         if n is not None and n > len(pairs):
             warnings.warn(f"{n} pairs were asked for but there are {len(pairs)}; all are used.", stacklevel=3)
         return pairs.reset_index(drop=True)
-    keep = np.sort(np.random.default_rng(seed).permutation(len(pairs))[:n])
-    return pairs.iloc[keep].reset_index(drop=True)
+    if order == "seeded":
+        ranked = np.random.default_rng(seed).permutation(len(pairs))
+    else:
+        names = [natural(image) if isinstance(image, str) else [] for image in pairs["image"]]
+        ranked = np.array(sorted(range(len(pairs)), key=names.__getitem__))
+    return pairs.iloc[np.sort(ranked[:n])].reset_index(drop=True)
+
+
+def finish(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What a reader put off (as a `partial`) until it was known which rows are wanted: masks, remote pictures."""
+    for column in pairs:
+        if len(pairs) and isinstance(pairs[column].iloc[0], partial):
+            pairs[column] = pd.Series([later() for later in pairs[column]], index=pairs.index, dtype=object)
+    return pairs
 
 
 def read_csv(root: Path, *, broken: str = "raise") -> pd.DataFrame:
@@ -85,68 +109,51 @@ def read_cc(root: Path, *, broken: str = "raise") -> pd.DataFrame:
     return check_rows(read_table(file), file, broken)
 
 
-def read_flickr8k(root: Path, *, broken: str = "raise") -> pd.DataFrame:
+def read_flickr8k(root: Path, *, broken: str = "raise", split: str | None = None) -> pd.DataFrame:
     """Flickr8k, one row per image: captions (list of str, usually five) and caption, the first of them.
 
-    root: the folder of captions.csv, en_val.json or Flickr8k.token.txt, or such a file. broken: as for
-    `read_csv`. `pick_captions` chooses another caption.
+    root: the folder of captions.csv, en_val.json, Flickr8k.token.txt or Karpathy's dataset_flickr8k.json, or
+    such a file. broken: as for `read_csv`. split: "train", "val" or "test", where Karpathy's file or the lists
+    Flickr_8k.testImages.txt (train, dev) beside the captions say it. `pick_captions` chooses another caption.
 
     >>> nib.load_pairs("flickr8k", "flickr8k", n=50).captions[0]
     """
-    files = ("captions.csv", "en_val.json", "Flickr8k.token.txt", "*token*.txt", "captions.txt")
-    file = pick_file(root, files, "flickr8k")
-    table = check_rows(read_candidates(file), file, broken)
+    check_choice("split", split, (None, *LISTS))
+    files = ("dataset_flickr8k.json", "captions.csv", "en_val.json", "Flickr8k.token.txt", "*token*.txt",
+             "captions.txt")
+    file = pick_file(root, files if split else (*files[1:], files[0]), "flickr8k")
+    table = read_candidates(file)
+    table = check_rows(table if split is None else of_split(table, file, split), file, broken)
     captions = table.groupby("image", sort=False)["caption"].agg(list).rename("captions").reset_index()
     captions.insert(1, "caption", captions["captions"].str[0])
     return captions
 
 
-def read_imagenet(root: Path, *, per_class: int = 5, names: str = "all", broken: str = "raise") -> pd.DataFrame:
-    """Tiny-ImageNet-200 val: the `per_class` lowest-numbered images of each class, in the order of wnids.txt.
-
-    caption: "a photo of a " and the class's synonyms, names="all" or "first"; columns wnid, label (place in
-    wnids.txt, 0..199) and box (x0, y0, x1, y1), pixels of the 64 x 64 picture. The published subset followed
-    the directory order of one machine and cannot be had again.
-
-    >>> nib.load_pairs("imagenet", "tiny-imagenet-200", per_class=1, names="first")
-    """
-    check_whole("per_class", per_class, 1)
-    check_choice("names", names, ("all", "first"))
-    file = root / "val" / "val_annotations.txt"
-    for needed in (root / "wnids.txt", root / "words.txt", file):
-        if not needed.is_file():
-            raise FileNotFoundError(f"imagenet: there is no file '{needed}'; {HOW_TO_GET['imagenet']}.")
-    wnids = read_lines(root / "wnids.txt")
-    words = dict(line.split("\t", 1) for line in read_lines(root / "words.txt") if "\t" in line)
-    corners = ["x0", "y0", "x1", "y1"]
-    table = pd.read_csv(file, sep="\t", header=None, names=["image", "wnid", *corners], index_col=False)
-    table.index += 1  # as lines are counted
-    table["label"] = table["wnid"].map({wnid: i for i, wnid in enumerate(wnids) if wnid in words})
-    table["number"] = table["image"].str.extract(r"(\d+)", expand=False).astype(float)
-    strange = table.isna().any(axis=1)
-    if strange.any():
-        raise ValueError(f"row {strange.idxmax()} of '{file}' is not a numbered image, a class of wnids.txt and of "
-                         "words.txt, and four corners, separated by tabs; unpack the data set again.")
-    table = table.sort_values(["label", "number"]).groupby("label").head(per_class).astype({"label": int})
-    short = int((table["label"].value_counts() < per_class).sum())
-    if short:
-        warnings.warn(f"{short} of {len(wnids)} classes have fewer than {per_class} images; all they have is used.",
-                      stacklevel=3)
-    called = [words[wnid] if names == "all" else words[wnid].split(",")[0] for wnid in table["wnid"]]
-    table["caption"] = ["a photo of a " + name for name in called]
-    table["box"] = list(table[corners].itertuples(index=False, name=None))
-    return check_rows(table, file, broken)[["image", "caption", "wnid", "label", "box"]]
+LISTS = {"train": "Flickr_8k.trainImages.txt", "val": "Flickr_8k.devImages.txt", "test": "Flickr_8k.testImages.txt"}
 
 
-READERS = {"shapes": shapes_pairs, "cc": read_cc, "imagenet": read_imagenet, "flickr8k": read_flickr8k, "csv": read_csv}
+def of_split(table: pd.DataFrame, file: Path, split: str) -> pd.DataFrame:
+    """The rows of one split of Flickr8k, by the file's own column split or by the list beside it."""
+    if "split" in table:
+        return table[table["split"] == split]
+    names = file.parent / LISTS[split]
+    if not names.is_file():
+        raise FileNotFoundError(f"flickr8k: '{file.name}' does not say what is {split!r} and there is no file "
+                                f"'{names}'; put it there, or pass Karpathy's dataset_flickr8k.json as root.")
+    return table[table["image"].isin(read_lines(names))]
+
+
+READERS = {"shapes": shapes_pairs, "cc": read_cc, "imagenet": read_imagenet, "flickr8k": read_flickr8k, "csv": read_csv,
+           "folders": read_folders, "coco": read_coco, "hf:NAME": read_hf}
 
 
 def pick_captions(clip, pairs: pd.DataFrame, rule: str = "own", batch_size: int = 32) -> pd.DataFrame:
     """The pairs with `caption` chosen anew among each row's `captions`, by cosine similarity.
 
-    rule: "own", the one its own image likes best; "first"; or "released", the one that the first image of
-    its batch likes best, as the released code does by mistake, with consecutive batches of 32. Raises
-    ValueError for pairs without a column captions.
+    rule: "own", the one its own image likes best; "first"; or "released", a defect of the released code that is
+    needed only to reproduce its numbers: the first image of each batch of `batch_size` consecutive pairs
+    chooses for all of them, so that most captions are picked by a stranger's picture. Raises ValueError for
+    pairs without a column captions.
 
     >>> pairs = nib.pick_captions(clip, nib.load_pairs("flickr8k", root))
     """

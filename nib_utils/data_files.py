@@ -5,20 +5,27 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # what a picture's name may end in
 IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # where a table's pictures may lie, beside it
 HOW_TO_GET = {
-    "cc": "Conceptual Captions (https://ai.google.com/research/ConceptualCaptions) is published as links: download "
-          "the pictures and list them in cc.csv with the columns file_path and caption",
+    "cc": "Conceptual Captions (https://ai.google.com/research/ConceptualCaptions) is published as links: get them "
+          "with `python -m nib_utils download-cc LIST ROOT`, or list your own pictures in cc.csv with the columns "
+          "file_path and caption",
     "imagenet": "Tiny-ImageNet-200 (http://cs231n.stanford.edu/tiny-imagenet-200.zip) unpacks to a folder with "
-                "wnids.txt, words.txt, val/val_annotations.txt and val/images/",
+                "wnids.txt, words.txt, val/val_annotations.txt and val/images/; a folder per class is 'folders'",
+    "folders": "a folder of pictures like ImageNet's holds a folder per class, named by the class or its wnid",
     "flickr8k": "Flickr8k (https://hockenmaier.cs.illinois.edu/8k-pictures.html) is a folder images/ beside "
-                "captions.csv (image, caption; a row per caption), en_val.json or Flickr8k.token.txt",
+                "captions.csv (image, caption; a row per caption), en_val.json, dataset_flickr8k.json or "
+                "Flickr8k.token.txt",
+    "coco": "COCO (https://cocodataset.org/#download) is a folder annotations/ with captions_val2017.json and "
+            "instances_val2017.json beside the pictures in val2017/ or images/",
     "csv": "a CSV of your own has the columns image and caption, image paths relative to its folder",
 }
 
@@ -69,14 +76,23 @@ def read_table(file: Path) -> pd.DataFrame:
 
 
 def read_candidates(file: Path) -> pd.DataFrame:
-    """Images with several captions each -> columns image and caption, a row per caption, indexed by row in the file."""
+    """Images with several captions each -> columns image and caption, a row per caption, indexed by row in the file.
+
+    A column split where the file says it, as Karpathy's does.
+    """
     if file.suffix == ".json":
         try:
-            items = [(item["image"], item["caption"]) for item in json.loads(file.read_text("utf-8"))]
+            content = json.loads(file.read_text("utf-8"))
+            if isinstance(content, dict) and "images" in content:
+                items = [(item["filename"], [sentence["raw"] for sentence in item["sentences"]], item["split"])
+                         for item in content["images"]]
+            else:
+                items = [(item["image"], item["caption"]) for item in content]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"'{file}' is not a JSON list of items with image and caption ({error}).") from None
-        table = pd.DataFrame(items, columns=["image", "caption"], index=range(1, len(items) + 1))
-        return table.explode("caption")
+            raise ValueError(f"'{file}' is not a JSON list of items with image and caption, nor Karpathy's images with "
+                             f"filename, sentences and split ({error}).") from None
+        columns = ["image", "caption", "split"][: len(items[0]) if items else 2]
+        return pd.DataFrame(items, columns=columns, index=range(1, len(items) + 1)).explode("caption")
     lines = read_lines(file)
     parts = [re.fullmatch(r"(.+)#\d+\t(.*)", line) for line in lines]
     if not any(parts[:1]):
@@ -93,26 +109,37 @@ def read_lines(file: Path) -> list[str]:
         raise ValueError(f"'{file}' is not text in UTF-8; save it as that.") from None
 
 
-def check_rows(table: pd.DataFrame, file: Path, broken: str) -> pd.DataFrame:
-    """The rows with their image's absolute path; those without image or caption raise, or are left out and named."""
+def check_rows(table: pd.DataFrame, file: Path, broken: str, folders: Sequence[Path] = ()) -> pd.DataFrame:
+    """The rows with their image's absolute path; those without image or caption raise, or are left out and named.
+
+    folders: where the images may lie, by default beside the file. A column fault says in words what else is wrong
+    with a row, "" if nothing is, and goes.
+    """
     check_choice("broken", broken, ("raise", "skip"))
     if not len(table):
         raise ValueError(f"'{file}' has no rows; give it at least one pair.")
-    paths = {name: find_image(file.parent, name) for name in table["image"].unique()}
+    folders = folders or [file.parent / sub for sub in IMAGE_FOLDERS]
+    paths = {name: find_image(folders, name) for name in table["image"].unique()}
     unread = {path for path in paths.values() if broken == "skip" and path and not readable(path)}
-    faults = [fault_of(name, caption, paths[name], paths[name] in unread)
-              for name, caption in zip(table["image"], table["caption"])]
-    named = [f"row {row}: {fault}" for row, fault in zip(table.index, faults) if fault]
+    known = table["fault"] if "fault" in table else [""] * len(table)
+    faults = [fault or fault_of(name, caption, paths[name], paths[name] in unread)
+              for name, caption, fault in zip(table["image"], table["caption"], known)]
+    leave_out(faults, table.index, f"'{file}'", broken)
+    whole = table[[not fault for fault in faults]].drop(columns="fault", errors="ignore")
+    return whole.assign(image=whole["image"].map(paths))
+
+
+def leave_out(faults: list[str], rows: Sequence[int], where: str, broken: str) -> None:
+    """Name the rows with a fault: in an error, or in a warning that they are left out, if any rows remain."""
+    named = [f"row {row}: {fault}" for row, fault in zip(rows, faults) if fault]
     if named:
         told = "; ".join(named[:20]) + (f"; and {len(named) - 20} more" if len(named) > 20 else "")
         if broken == "raise":
-            raise ValueError(f"'{file}' has {len(named)} broken rows of {len(table)} ({told}); "
+            raise ValueError(f"{where} has {len(named)} broken rows of {len(faults)} ({told}); "
                              'mend them or leave them out with broken="skip".')
-        warnings.warn(f"'{file}': {len(named)} broken rows of {len(table)} are left out ({told}).", stacklevel=4)
-    whole = table[[not fault for fault in faults]]
-    if not len(whole):
-        raise ValueError(f"'{file}' has no row with both an image and a caption.")
-    return whole.assign(image=whole["image"].map(paths))
+        warnings.warn(f"{where}: {len(named)} broken rows of {len(faults)} are left out ({told}).", stacklevel=5)
+    if len(named) == len(faults):
+        raise ValueError(f"{where} has no row with both an image and a caption.")
 
 
 def readable(path: str) -> bool:
@@ -134,9 +161,14 @@ def fault_of(name: str, caption: str, path: str | None, unread: bool = False) ->
     return "" if isinstance(caption, str) and caption.strip() else "the caption is empty"
 
 
-def find_image(folder: Path, name: str) -> str | None:
-    """The absolute path of an image named in a table in the folder, or None if it is in none of IMAGE_FOLDERS."""
-    tried = (os.path.abspath(folder / sub / str(name).strip()) for sub in IMAGE_FOLDERS)
+def natural(name: str) -> list[str | int]:
+    """A key to sort names by, with numbers compared as numbers: val_2 before val_10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def find_image(folders: Sequence[Path], name: str) -> str | None:
+    """The absolute path of an image named in a table, in the first of the folders that has it, or None."""
+    tried = (os.path.abspath(folder / str(name).strip()) for folder in folders)
     return next((path for path in tried if os.path.isfile(path)), None)
 
 

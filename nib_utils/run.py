@@ -1,4 +1,4 @@
-"""The batch: notebooks executed headlessly by papermill, their products under `results/`."""
+"""The command line: notebooks executed headlessly by papermill, their products under `results/`; a data set fetched."""
 from __future__ import annotations
 
 import argparse
@@ -18,30 +18,31 @@ NOTEBOOKS = HERE.parent / "notebooks"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m nib_utils run NOTEBOOK ... [--model M] [--dataset D] [-p NAME VALUE]`; 0 when all went well."""
+    """`python -m nib_utils run NOTEBOOK ... [--model M] [--dataset D] [-p NAME VALUE]`, or `download-cc LIST ROOT`.
+
+    Returns 0 when all went well.
+    """
     parser = argparse.ArgumentParser(prog="python -m nib_utils", description=__doc__)
-    run = parser.add_subparsers(dest="command", required=True).add_parser(
-        "run", help="execute notebooks", description=__doc__, epilog=f"Notebooks: {', '.join(available())}.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
+                              epilog=f"Notebooks: {', '.join(available())}.")
     run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK", help="default: main_table")
     run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")
-    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv")
+    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
     run.add_argument("--results", help="where products go (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other parameter of the notebook; VALUE is read as YAML")
+    get = commands.add_parser("download-cc", help="fetch the pictures of Conceptual Captions",
+                              description="Fetch the pictures of a list of links; the same command goes on.")
+    get.add_argument("list", metavar="LIST", help="a file of lines 'caption TAB url'")
+    get.add_argument("root", metavar="ROOT", help="the folder for pictures, cc.csv and dead_links.csv")
+    get.add_argument("--n", type=int, help="how many pairs to have (default: all of the list)")
+    get.add_argument("--workers", type=int, default=16, help="links fetched at a time (default: 16)")
     given = parser.parse_args(arguments)
-    fast = os.environ.get("FAST") == "1"
-    results = given.results or ("results-fast" if fast else "results")
-    named = {k: v for k in ("model", "dataset", "root", "n") if (v := getattr(given, k)) is not None}
     try:
-        yaml = need("yaml", "'nib-utils[notebooks]'")
-        extra = {name: yaml.safe_load(value) for name, value in given.parameter}
-        parameters = {"results": str(Path(results).resolve())} | named | extra | ({"fast": True} if fast else {})
-        for name in given.notebooks:
-            check_parameters(name, parameters)
-        for name in given.notebooks:
-            execute(name, parameters)
+        run_notebooks(given) if given.command == "run" else download(given)
     except KeyboardInterrupt:
         print("nib_utils: interrupted; the same command goes on from what is done.", file=sys.stderr)
         return 130
@@ -54,6 +55,28 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         raise
     return 0
+
+
+def download(given: argparse.Namespace) -> None:
+    """`download-cc`, and how it went."""
+    from .cc_download import download_cc
+
+    pairs = download_cc(given.list, given.root, n=given.n, workers=given.workers)
+    print(f"{len(pairs)} pairs in {Path(given.root) / 'cc.csv'}; links that gave none in dead_links.csv beside it.")
+
+
+def run_notebooks(given: argparse.Namespace) -> None:
+    """`run`: the notebooks, one after another, when the parameters fit all of them."""
+    fast = os.environ.get("FAST") == "1"
+    results = given.results or ("results-fast" if fast else "results")
+    named = {k: v for k in ("model", "dataset", "root", "n") if (v := getattr(given, k)) is not None}
+    yaml = need("yaml", "'nib-utils[notebooks]'")
+    extra = {name: yaml.safe_load(value) for name, value in given.parameter}
+    parameters = {"results": str(Path(results).resolve())} | named | extra | ({"fast": True} if fast else {})
+    for name in given.notebooks:
+        check_parameters(name, parameters)
+    for name in given.notebooks:
+        execute(name, parameters)
 
 
 def available() -> list[str]:

@@ -42,12 +42,14 @@ def names(pairs: pd.DataFrame) -> list[str]:
 # ---- what can be asked for
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(ValueError, match="'coco'.*shapes, cc, imagenet, flickr8k, csv"):
-        load_pairs("coco")
+    with pytest.raises(ValueError, match="'cocoa'.*shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME"):
+        load_pairs("cocoa")
 
 
 @pytest.mark.parametrize("name, known", [("shapes", "objects, held_out"), ("csv", "broken"), ("cc", "broken"),
-                                         ("flickr8k", "broken"), ("imagenet", "per_class, names, broken")])
+                                         ("flickr8k", "broken, split"), ("imagenet", "per_class, names, broken"),
+                                         ("folders", "per_class, names, words, broken"), ("coco", "per, broken"),
+                                         ("hf:x/y", "split, config, image, caption, broken")])
 def test_unknown_option_lists_what_exists(name, known):
     with pytest.raises(TypeError, match=f"'{name}' has no option 'brokn'; it takes {known}"):
         load_pairs(name, "anywhere", brokn="skip")
@@ -61,7 +63,8 @@ def test_counts_and_seeds_are_whole_numbers(wrong):
 
 @pytest.mark.parametrize("name, said", [
     ("csv", "columns image and caption"), ("cc", "Conceptual Captions.*cc.csv"),
-    ("flickr8k", "Flickr8k.*captions.csv"), ("imagenet", "Tiny-ImageNet-200.*wnids.txt")])
+    ("flickr8k", "Flickr8k.*captions.csv"), ("imagenet", "Tiny-ImageNet-200.*wnids.txt"),
+    ("folders", "a folder per class"), ("coco", "COCO.*instances_val2017.json")])
 def test_missing_root_says_what_was_looked_for_and_how_to_get_it(name, said, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"no root was given.*{said}"):
         load_pairs(name)
@@ -195,6 +198,16 @@ def test_subset_is_seeded_nested_and_in_file_order(many):
     assert take(None, 0) == take(40, 7) == list(range(40))
 
 
+def test_sorted_subset_follows_file_names_with_their_numbers_and_stays_in_file_order(tmp_path):
+    order = [10, 2, 33, 1, 20, 3]
+    draw(tmp_path, *(f"p_{i}.png" for i in order))
+    file = write(tmp_path / "t.csv", "image,caption", *(f"p_{i}.png,{i}" for i in order))
+    take = lambda n, seed=0: [int(c) for c in load_pairs("csv", file, n=n, seed=seed, order="sorted")["caption"]]
+    assert take(4) == take(4, seed=5) == [10, 2, 1, 3] and take(1) == [1] and take(6) == order
+    with pytest.raises(ValueError, match="order is 'random'; pass one of 'seeded', 'sorted'"):
+        load_pairs("csv", file, order="random")
+
+
 def test_more_than_there_is_gives_all_and_warns(many):
     with pytest.warns(UserWarning, match="41 pairs were asked for but there are 40"):
         assert len(load_pairs("csv", many, n=41)) == 40
@@ -229,6 +242,7 @@ def test_flickr8k_layouts_read_alike(tmp_path, layout):
 @pytest.mark.parametrize("file, text, said", [
     ("en_val.json", '{"image": 1}', "not a JSON list"), ("en_val.json", "[", "not a JSON list"),
     ("en_val.json", '[{"image": "a.jpg"}]', "not a JSON list"),
+    ("en_val.json", '{"images": [{"filename": "a.jpg"}]}', "nor Karpathy's images with filename, sentences and split"),
     ("en_val.json", '[{"image": "a.jpg", "caption": ["x", null]}]', "row 1: the caption is empty"),
     ("en_val.json", '[{"image": "a.jpg", "caption": []}]', "row 1: the caption is empty"),
     ("en_val.json", '[{"image": "a.jpg", "caption": "x"}, {"image": "a.jpg", "caption": [" "]}]', "row 2: the caption"),
@@ -239,6 +253,52 @@ def test_flickr8k_says_what_is_wrong_with_a_file(tmp_path, file, text, said):
     (tmp_path / file).write_text(text)
     with pytest.raises(ValueError, match=said):
         load_pairs("flickr8k", tmp_path)
+
+
+def karpathy(file: Path, splits=("test", "train")) -> Path:
+    items = [{"filename": name, "split": split, "imgid": 0, "sentids": [0],
+              "sentences": [{"raw": caption, "tokens": caption.split()} for other, caption in ROWS if other == name]}
+             for name, split in zip(("b.jpg", "a.jpg"), splits)]
+    file.write_text(json.dumps({"images": items, "dataset": "flickr8k"}))
+    return file
+
+
+def test_flickr8k_reads_karpathys_json_and_its_splits(tmp_path):
+    draw(tmp_path / "images", "a.jpg", "b.jpg")
+    karpathy(tmp_path / "dataset_flickr8k.json")
+    pairs = load_pairs("flickr8k", tmp_path)
+    assert list(pairs.columns) == ["image", "caption", "captions"] and names(pairs) == ["b.jpg", "a.jpg"]
+    assert pairs["captions"].tolist() == [["one , two", 'say "x"'], ["three", "four", "None"]]
+    assert names(load_pairs("flickr8k", tmp_path, split="test")) == ["b.jpg"]
+    assert names(load_pairs("flickr8k", tmp_path, split="train")) == ["a.jpg"]
+    with pytest.raises(ValueError, match="has no rows"):
+        load_pairs("flickr8k", tmp_path, split="val")
+    with pytest.raises(ValueError, match="split is 'dev'; pass one of None, 'train', 'val', 'test'"):
+        load_pairs("flickr8k", tmp_path, split="dev")
+    (tmp_path / "images" / "a.jpg").unlink()
+    with pytest.raises(ValueError, match="3 broken rows of 5 .row 2: there is no image 'a.jpg'"):
+        load_pairs("flickr8k", tmp_path)
+    with pytest.warns(UserWarning, match="row 2: there is no image 'a.jpg'"):
+        assert names(load_pairs("flickr8k", tmp_path, broken="skip")) == ["b.jpg"]
+
+
+def test_flickr8k_prefers_captions_csv_but_asks_karpathy_for_a_split(tmp_path):
+    draw(tmp_path / "images", "a.jpg", "b.jpg")
+    write(tmp_path / "captions.csv", "image,caption", "a.jpg,of the csv")
+    karpathy(tmp_path / "dataset_flickr8k.json")
+    assert load_pairs("flickr8k", tmp_path)["caption"].tolist() == ["of the csv"]
+    assert load_pairs("flickr8k", tmp_path, split="test")["caption"].tolist() == ["one , two"]
+
+
+def test_flickr8k_takes_splits_from_the_published_lists(tmp_path):
+    draw(tmp_path / "Flicker8k_Dataset", "a.jpg", "b.jpg")
+    write(tmp_path / "Flickr8k.token.txt", *(f"{name}#{i}\t{caption}" for i, (name, caption) in enumerate(ROWS)))
+    with pytest.raises(FileNotFoundError, match="does not say what is 'test'.*Flickr_8k.testImages.txt"):
+        load_pairs("flickr8k", tmp_path, split="test")
+    write(tmp_path / "Flickr_8k.testImages.txt", "a.jpg", "elsewhere.jpg")
+    write(tmp_path / "Flickr_8k.devImages.txt", "b.jpg")
+    assert names(load_pairs("flickr8k", tmp_path, split="test")) == ["a.jpg"]
+    assert names(load_pairs("flickr8k", tmp_path, split="val")) == ["b.jpg"]
 
 
 # ---- imagenet
@@ -265,6 +325,13 @@ def test_imagenet_takes_the_lowest_numbers_of_each_class_in_order_of_wnids(tiny)
 def test_imagenet_caption_may_name_the_first_synonym_only(tiny):
     pairs = load_pairs("imagenet", tiny, per_class=1, names="first")
     assert pairs["caption"].tolist() == ["a photo of a Egyptian cat", "a photo of a goldfish"]
+
+
+def test_imagenet_may_be_had_in_full(tiny):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pairs = load_pairs("imagenet", tiny, per_class=None)
+    assert [int(re.findall(r"\d+", name)[0]) for name in names(pairs)] == [1, 5, 7, 0, 2, 4, 10, 30]
 
 
 def test_imagenet_warns_of_small_classes(tiny):
@@ -301,6 +368,66 @@ def test_imagenet_missing_image_is_named_or_skipped(tiny):
     with pytest.warns(UserWarning, match="row 7"):
         pairs = load_pairs("imagenet", tiny, per_class=2, broken="skip")
     assert names(pairs) == ["val_1.JPEG", "val_0.JPEG", "val_2.JPEG"]
+
+
+# ---- a folder per class
+
+@pytest.fixture
+def classes(tmp_path):
+    """Folders of which one has pictures in a folder further down, one has none, and one is hidden."""
+    root = tmp_path / "val"
+    draw(root / "tabby_cat", "p_10.JPEG", "p_9.jpg", ".hidden.jpg")
+    draw(root / "class 2" / "images", "x.png", "y.PNG")
+    draw(root / "class 10", "z.jpeg")
+    draw(root / ".cache", "no.jpg")
+    write(root / "empty" / "notes.txt", "no picture")
+    return root
+
+
+def test_folders_are_classes_in_sorted_order(classes):
+    pairs = load_pairs("folders", classes)
+    assert names(pairs) == ["x.png", "y.PNG", "z.jpeg", "p_9.jpg", "p_10.JPEG"]
+    assert pairs["label"].tolist() == [0, 0, 1, 2, 2]
+    assert pairs["folder"].tolist() == ["class 2"] * 2 + ["class 10"] + ["tabby_cat"] * 2
+    assert pairs["caption"].tolist()[2:4] == ["a photo of a class 10", "a photo of a tabby cat"]
+    assert all(os.path.isabs(image) and os.path.isfile(image) for image in pairs["image"])
+    with pytest.warns(UserWarning, match="1 of 3 classes have fewer than 2 images"):
+        assert len(load_pairs("folders", classes, per_class=2)) == 5
+    assert names(load_pairs("folders", classes, per_class=1)) == ["x.png", "z.jpeg", "p_9.jpg"]
+    assert names(load_pairs("folders", classes, n=2, order="sorted")) == ["x.png", "y.PNG"]
+
+
+@pytest.mark.parametrize("place, line", [("words.txt", "n01440764\ttench, Tinca tinca"),
+                                         ("../words.txt", "n01440764\ttench, Tinca tinca"),
+                                         ("../../LOC_synset_mapping.txt", "n01440764 tench, Tinca tinca")])
+def test_folders_named_by_wnid_are_spelt_out(tmp_path, place, line):
+    root = tmp_path / "ILSVRC" / "val"
+    draw(root / "n01440764", "a.JPEG")
+    with pytest.raises(ValueError, match="'n01440764' in .* is a wnid, but no file says its name; put words.txt"):
+        load_pairs("folders", root)
+    write(root / place, line)
+    assert load_pairs("folders", root)["caption"].tolist() == ["a photo of a tench, Tinca tinca"]
+    assert load_pairs("folders", root, names="first")["caption"].tolist() == ["a photo of a tench"]
+
+
+def test_folders_take_a_file_of_words(tmp_path, classes):
+    words = write(tmp_path / "mine.tsv", "tabby_cat\ttabby, tabby cat", "other\tx")
+    assert load_pairs("folders", classes, words=words, names="first")["caption"][3] == "a photo of a tabby"
+    with pytest.raises(FileNotFoundError, match="no file 'nowhere.txt'; words names a file"):
+        load_pairs("folders", classes, words="nowhere.txt")
+
+
+def test_folders_with_a_broken_picture(classes):
+    (classes / "class 2" / "images" / "y.PNG").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="1 broken rows of 5 are left out .row 2: the image 'class 2/images/y.PNG' cannot"):
+        assert names(load_pairs("folders", classes, broken="skip")) == ["x.png", "z.jpeg", "p_9.jpg", "p_10.JPEG"]
+    assert len(load_pairs("folders", classes)) == 5  # read when it is explained, which then names it
+
+
+@pytest.mark.parametrize("options", [{"per_class": 0}, {"names": "some"}, {"broken": "maybe"}])
+def test_folders_options_are_checked(classes, options):
+    with pytest.raises(ValueError, match=f"{[*options][0]} is .*; pass"):
+        load_pairs("folders", classes, **options)
 
 
 # ---- choice of a caption
@@ -416,3 +543,15 @@ def test_real_conceptual_captions():
     pairs = load_pairs("cc", root)
     assert len(pairs) == 52 and pairs["caption"][1] == "players wait for a conversion"
     assert pairs.equals(load_pairs("csv", root))
+
+
+def test_real_tiny_imagenet_as_folders(tmp_path):
+    """The pictures of two classes laid out as ImageNet's, named by the wnids of the real words.txt."""
+    root = real("tiny-imagenet-200")
+    pairs = load_pairs("imagenet", root).head(10)
+    for row in pairs.itertuples():
+        (tmp_path / row.wnid).mkdir(exist_ok=True)
+        shutil.copy(row.image, tmp_path / row.wnid)
+    found = load_pairs("folders", tmp_path, words=root / "words.txt").sort_values("image", key=lambda p: p.map(os.path.basename))
+    assert found["caption"].tolist() == pairs.sort_values("image")["caption"].tolist()
+    assert found["folder"].tolist() == pairs.sort_values("image")["wnid"].tolist()

@@ -9,7 +9,7 @@ from nib_utils import run
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no real photographs beside this repository")
-SETS = {"flickr8k": "flickr8k", "imagenet": "tiny-imagenet-200", "cc": "conceptual-captions"}
+SETS = {"flickr8k": "flickr8k", "imagenet": "tiny-imagenet-200", "cc": "conceptual-captions", "coco": "coco"}
 
 
 @pytest.mark.parametrize("name", SETS)
