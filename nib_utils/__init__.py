@@ -8,7 +8,8 @@ from .methods import CONTROLS, METHODS, PUBLISHED, method
 from .metrics import confidence
 from .results import Results
 from .retrieval import retrieval
+from .statistics import bold, compare, interval, ranks, summary
 
-__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "confidence", "evaluate", "explain",
-           "load_clip", "load_pairs", "localize", "manifest", "mass", "method", "phrase_pairs", "pick_captions",
-           "pointing", "retrieval", "wrap"]
+__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "bold", "compare", "confidence",
+           "evaluate", "explain", "interval", "load_clip", "load_pairs", "localize", "manifest", "mass", "method",
+           "phrase_pairs", "pick_captions", "pointing", "ranks", "retrieval", "summary", "wrap"]
