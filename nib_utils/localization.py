@@ -1,4 +1,4 @@
-"""Does a map lie on the object that a phrase names? Measured on exact masks."""
+"""Does a map lie on the object that a phrase names? Measured on exact masks, or boxes."""
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip import Clip
-from .data_files import need_columns
+from .data_files import check_choice, need_columns
 from .explain import explain
 
 
@@ -40,8 +40,87 @@ def mass(scores: Tensor, masks: Tensor) -> Tensor:
     return (positive * cover).sum((1, 2)) / positive.sum((1, 2)).clamp(min=torch.finfo(scores.dtype).tiny)
 
 
+def iou(maps: Tensor, masks: Tensor, keep: str | float = "area") -> Tensor:
+    """Intersection over union of each thresholded map (B, H, W) and its mask (B, H, W) bool: (B,) in 0..1.
+
+    keep: "area", the map's highest pixels, as many as the mask has (of those that tie for the last places,
+    each counts for its chance); or a threshold, the pixels of at least that value. Raises ValueError for
+    shapes that differ, an empty mask or a NaN.
+
+    >>> nib.iou(ex.image, masks), nib.iou(ex.image, masks, keep=0.5)
+    """
+    check_masks(maps, masks)
+    flat, inside = maps.flatten(1).float(), masks.flatten(1)
+    if isinstance(keep, str):
+        check_choice("keep", keep, ("area",))
+        area = inside.sum(1, keepdim=True)
+        last = flat.sort(1, descending=True).values.gather(1, area - 1)  # (B, 1)
+        above, tied = flat > last, flat == last
+        share = above + tied * (area - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)  # (B, H W) in 0..1
+    else:
+        share = (flat >= keep).float()
+    both = (share * inside).sum(1)
+    return both / (share.sum(1) + inside.sum(1) - both)
+
+
+def average_precision(maps: Tensor, masks: Tensor, batch_size: int = 64) -> Tensor:
+    """Average precision of each map (B, H, W) as a ranking of pixels, those of its mask (B, H, W) sought: (B,) in 0..1.
+
+    The mean, over the mask's pixels, of the precision among all pixels at least as high; a map without a
+    preference gets the mask's share of the picture. Raises as `iou`. Source: as scikit-learn defines it.
+
+    >>> nib.average_precision(ex.image, masks).mean()
+    """
+    check_masks(maps, masks)
+    return torch.cat([precision(m.flatten(1), inside.flatten(1))
+                      for m, inside in zip(maps.split(batch_size), masks.split(batch_size))])
+
+
+def precision(scores: Tensor, inside: Tensor) -> Tensor:
+    scores, order = scores.sort(1, descending=True)  # (B, N)
+    found = inside.gather(1, order)
+    place = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
+    final = F.pad(scores[:, 1:] != scores[:, :-1], (0, 1), value=True)  # the last of those that are equal
+    last = torch.where(final, place, scores.shape[1]).flip(1).cummin(1).values.flip(1)  # its place, for each
+    reached = found.cumsum(1).gather(1, last).double() / (last + 1)
+    return ((reached * found).sum(1) / found.sum(1)).float()
+
+
+def check_masks(maps: Tensor, masks: Tensor) -> None:
+    if maps.ndim != 3 or maps.shape != masks.shape or masks.dtype != torch.bool:
+        raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} of {masks.dtype} do not fit; pass "
+                         "both as (B, H, W), the masks of torch.bool.")
+    for wrong, what in ((~masks.flatten(1).any(1), "mask {} is empty; leave out what is not in the picture."),
+                        (~maps.flatten(1).isfinite().all(1), "map {} contains NaN or infinity.")):
+        if wrong.any():
+            raise ValueError(what.format(int(wrong.nonzero()[0])))
+
+
+def box_masks(boxes, H: int, W: int) -> Tensor:
+    """Boxes (B, 4) as (x0, y0, x1, y1), in pixels of an H x W picture -> masks (B, H, W) bool.
+
+    A pixel belongs to a box that holds its centre, so x1 and y1 are where the next pixel begins: add 1
+    to corners that name the last pixel inside, and scale corners first where the picture was resized.
+    Raises ValueError for a box that is empty or holds no pixel's centre.
+
+    >>> masks = nib.box_masks([(10, 20, 40, 60)], 64, 64)
+    """
+    boxes = torch.as_tensor(np.asarray(boxes, float).reshape(-1, 4))
+    x0, y0, x1, y1 = boxes.T[:, :, None]  # (B, 1) each
+    x, y = torch.arange(W) + 0.5, torch.arange(H) + 0.5
+    masks = ((y0 <= y) & (y < y1))[:, :, None] & ((x0 <= x) & (x < x1))[:, None]
+    empty = ~masks.flatten(1).any(1)
+    if empty.any():
+        i = int(empty.nonzero()[0])
+        raise ValueError(f"box {i}, {tuple(boxes[i].tolist())}, holds no pixel of a picture of {H} x {W}; boxes are "
+                         "(x0, y0, x1, y1) in its pixels.")
+    return masks
+
+
 def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.DataFrame:
-    """Explain each (image, phrase) and score its image map: columns pointing and mass, a row per phrase.
+    """Explain each (image, phrase) and score its image map: a row per phrase.
+
+    Columns pointing, iou (at the mask's own area) and average_precision of the map, mass of the patch scores.
 
     >>> phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=50))
     >>> nib.localize(nib.load_clip("mini"), phrases, "nib", layer=9).mean()
@@ -51,4 +130,6 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.Da
         raise ValueError("there are no phrases to locate; load more pairs, or scenes of more objects.")
     ex = explain(clip, list(phrases.image), list(phrases.phrase), method, only="image", **options)
     masks = torch.from_numpy(np.stack(phrases["mask"].to_list()))
-    return pd.DataFrame({"pointing": pointing(ex.image, masks).numpy(), "mass": mass(ex.image_scores, masks).numpy()})
+    return pd.DataFrame({"pointing": pointing(ex.image, masks).numpy(), "mass": mass(ex.image_scores, masks).numpy(),
+                         "iou": iou(ex.image, masks).numpy(),
+                         "average_precision": average_precision(ex.image, masks).numpy()})

@@ -1,7 +1,7 @@
 """Confidence Drop and Increase: does the model still see the caption when only the explained part is left?"""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ PROTOCOLS = ("published", "corrected")
 
 @torch.no_grad()
 def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str = "published", *,
-               truncate: bool = False, batch_size: int | None = None) -> pd.DataFrame:
+               truncate: bool = False, batch_size: int | None = None,
+               features: tuple[Tensor, Tensor] | None = None) -> pd.DataFrame:
     """Drop, `100 max(0, before - after)`, and Increase, `100 [after > before]`, of the cosine, a row per pair.
 
     image_maps: (B, H, W) in 0..1; text_maps: B arrays (T_b,) with SOS and EOS, as `explain` gives them.
@@ -27,8 +28,13 @@ def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str =
     bright map loses little; a caption without SOS and EOS, pooled at its largest id, a repeated word
     dimmed once per occurrence. "corrected" keeps the better half of each map: the upper half of the
     pixels on the mean colour, the upper half of the words in a whole caption; where a map has no
-    preference, chance chooses. Columns image_drop, image_increase, text_drop, text_increase, in percent.
-    Raises ValueError for maps whose number or shape does not fit.
+    preference, chance chooses. It is the area-matched form: every map keeps the same area, so none gains
+    by being bright or broad. features: image and text features (B, E) of the whole pairs, if known.
+
+    Columns image_drop, image_increase, text_drop, text_increase, in percent, and image_drop_relative,
+    text_drop_relative: the Drop in percent of `before` rather than of a cosine, above 100 where the cosine
+    turns negative, and 0 where there was none to lose (before <= 0).
+    Raises ValueError for maps or features whose number or shape does not fit.
 
     >>> ex = nib.explain(clip, images, texts)
     >>> nib.confidence(clip, images, texts, ex.image, ex.text, protocol="corrected").mean()
@@ -36,16 +42,21 @@ def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str =
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol is called {protocol!r}; there are {', '.join(PROTOCOLS)}.")
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
-    maps, words = check_maps(pixels, ids, image_maps, text_maps)
-    mask_image, text_pair = (dim_pixels, dim_words) if protocol == "published" else (keep_pixels, keep_words)
+    maps, words = check_maps(len(pixels), pixels.shape[-2:], ids, image_maps, text_maps)
+    if features is not None:
+        features = check_features(features, len(ids))
     step, frames = batch_size or default_batch(clip), []
     for first in range(0, len(ids), step):
         pairs = slice(first, first + step)
-        x = pixels[pairs]
-        image = clip.image(x)
-        caption = clip.text(pad(ids[pairs]))
-        masked = clip.image(mask_image(x, maps[pairs].to(x.device)))
-        before, after = text_pair(clip.text, ids[pairs], words[pairs])
+        x, mask = pixels[pairs], maps[pairs].to(pixels.device)
+        image, caption = (None, None) if features is None else (f[pairs].to(x.device) for f in features)
+        image, masked = both(clip.image, x, (dim_pixels if protocol == "published" else keep_pixels)(x, mask), image)
+        if protocol == "published":
+            caption = clip.text(pad(ids[pairs])) if caption is None else caption
+            before, after = dim_words(clip.text, ids[pairs], words[pairs])
+        else:
+            before, after = keep_words(clip.text, ids[pairs], words[pairs], caption)
+            caption = before
         frames.append(pd.DataFrame(
             change(cosine(image, caption), cosine(masked, caption), "image")
             | change(cosine(image, before), cosine(image, after), "text")))
@@ -53,18 +64,33 @@ def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str =
 
 
 def change(before: Tensor, after: Tensor, kind: str) -> dict[str, np.ndarray]:
-    return {f"{kind}_drop": (100 * (before - after).clamp(min=0)).double().cpu().numpy(),
-            f"{kind}_increase": (100 * (after > before).double()).cpu().numpy()}
+    drop = (before - after).clamp(min=0)
+    relative = torch.where(before > 0, drop / before, 0.0)
+    return {f"{kind}_drop": (100 * drop).double().cpu().numpy(),
+            f"{kind}_increase": (100 * (after > before).double()).cpu().numpy(),
+            f"{kind}_drop_relative": (100 * relative).double().cpu().numpy()}
 
 
-def check_maps(pixels: Tensor, ids: list[Tensor], image_maps, text_maps) -> tuple[Tensor, list[Tensor]]:
+def both(encode: Callable[[Tensor], Tensor], x: Tensor, changed: Tensor,
+         before: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Features (B, E) of inputs and of what was made of them, in one batch; `before`: the former, if known."""
+    if before is None:
+        before, after = encode(torch.cat([x, changed])).chunk(2)
+    else:
+        after = encode(changed)
+    same = (changed == x).flatten(1).all(1)
+    return before, torch.where(same[:, None], before, after)  # rounding is no change where nothing was changed
+
+
+def check_maps(count: int, size: Sequence[int], ids: list[Tensor], image_maps,
+               text_maps) -> tuple[Tensor, list[Tensor]]:
     maps, words = ([torch.as_tensor(m).float().cpu() for m in given] for given in (image_maps, text_maps))
-    if not len(pixels) == len(ids) == len(maps) == len(words):
-        raise ValueError(f"{len(pixels)} images, {len(ids)} captions, {len(maps)} image maps and {len(words)} text "
+    if not count == len(ids) == len(maps) == len(words):
+        raise ValueError(f"{count} images, {len(ids)} captions, {len(maps)} image maps and {len(words)} text "
                          "maps were given; pass as many of each.")
     for i, (m, caption) in enumerate(zip(words, ids)):
-        if maps[i].shape != pixels.shape[-2:]:
-            raise ValueError(f"image map {i} has shape {tuple(maps[i].shape)}; it must be {tuple(pixels.shape[-2:])}.")
+        if maps[i].shape != tuple(size):
+            raise ValueError(f"image map {i} has shape {tuple(maps[i].shape)}; it must be {tuple(size)}.")
         if m.shape != caption.shape:
             raise ValueError(f"text map {i} has shape {tuple(m.shape)}, but its caption has {len(caption)} tokens "
                              "with SOS and EOS.")
@@ -75,6 +101,14 @@ def check_maps(pixels: Tensor, ids: list[Tensor], image_maps, text_maps) -> tupl
             if low < -1e-6 or high > 1 + 1e-6:
                 raise ValueError(f"a map of pair {i} runs from {low:.3g} to {high:.3g}; maps lie in 0..1.")
     return torch.stack(maps), words
+
+
+def check_features(features, count: int) -> tuple[Tensor, Tensor]:
+    shapes = [tuple(f.shape) if isinstance(f, Tensor) else type(f).__name__ for f in features]
+    if len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != count:
+        raise ValueError(f"features are {', '.join(map(str, shapes)) or 'empty'}; pass those of the {count} images and "
+                         "of the captions, two tensors (B, E).")
+    return tuple(features)
 
 
 # published: everything is dimmed by the map
@@ -97,11 +131,13 @@ def dim_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor]) -> tu
     vocabulary, positions = tower.parts["vocabulary"], tower.parts["positions"][: x.shape[1]]
     at = torch.stack([caption.argmax() for caption in bare])
 
-    def feature(scale):
-        tokens = (vocabulary[x] * scale + positions).to(tower.dtype)
-        return tower.finish(tower.pre(tokens), 0, at)
+    def embedded(scale):  # (B, T, 1) -> tokens (B, T, D)
+        return (vocabulary[x] * scale + positions).to(tower.dtype)
 
-    return feature(torch.ones_like(scale)), feature(scale)
+    def feature(tokens):
+        return tower.finish(tower.pre(tokens), 0, at.repeat(len(tokens) // len(at)))
+
+    return both(feature, embedded(torch.ones_like(scale)), embedded(scale))
 
 
 # corrected: the better half is kept as it is, the rest is taken away
@@ -119,7 +155,8 @@ def keep_pixels(x: Tensor, maps: Tensor) -> Tensor:
     return x * keep[:, None]
 
 
-def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor],
+               before: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Features (B, E) of the whole captions, and of the captions of only the upper half of their words."""
     kept = []
     for caption, m in zip(ids, maps):
@@ -128,6 +165,4 @@ def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor]) -> t
         order = shuffled[m[1:-1].cpu()[shuffled].argsort(descending=True, stable=True)]
         best = 1 + order[: -(-inner // 2)].sort().values.to(caption.device)
         kept.append(torch.cat([caption[:1], caption[best], caption[-1:]]))
-    before, after = tower(pad(ids)), tower(pad(kept))
-    whole = torch.tensor([len(k) == len(i) for k, i in zip(kept, ids)], device=before.device)
-    return before, torch.where(whole[:, None], before, after)  # rounding is no change where nothing was removed
+    return both(tower, *pad([*ids, *kept]).chunk(2), before)

@@ -1,14 +1,18 @@
-"""Pointing, mass, retrieval and the evaluation loop, on cases worked by hand."""
+"""Pointing, mass, IoU, precision, retrieval and the evaluation loop, on cases worked by hand."""
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 import torch
 from PIL import Image
+from sklearn.metrics import average_precision_score
 
 import nib_utils as nib
 from nib_utils import evaluation, tables
 from nib_utils.retrieval import choose_others
+from nib_utils.words import expected_precision
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +53,121 @@ def test_a_perfect_map_points_at_its_object_and_an_inverted_one_does_not(pairs):
     assert (nib.pointing(1 - masks.float(), masks) == 0).all() and (nib.mass(1 - masks.float(), masks) == 0).all()
 
 
+def test_iou_by_hand():
+    masks = torch.zeros(3, 4, 4, dtype=torch.bool)
+    masks[:, :2, :2] = True
+    maps = torch.zeros(3, 4, 4)
+    maps[0, :2, 1:3] = 1  # two of four pixels on the object
+    maps[1, 0, :2] = 1  # two on the object, and fourteen that tie for two more places: 2/14 of the two left
+    got = nib.iou(maps, masks)
+    assert got.tolist() == pytest.approx([2 / 6, (2 + 4 / 14) / (8 - 2 - 4 / 14), 1 / 7])
+    assert nib.iou(maps, masks, keep=0.5).tolist() == pytest.approx([2 / 6, 2 / 4, 0])
+    assert nib.iou(maps, masks, keep=0.0).tolist() == pytest.approx([4 / 16] * 3)
+
+
+def test_average_precision_by_hand():
+    masks = torch.tensor([[[True, False], [True, False]]])
+    assert nib.average_precision(torch.tensor([[[0.9, 0.8], [0.7, 0.1]]]), masks).item() == pytest.approx((1 + 2 / 3) / 2)
+    assert nib.average_precision(torch.tensor([[[0.9, 0.9], [0.7, 0.1]]]), masks).item() == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert nib.average_precision(torch.ones(1, 2, 2), masks).item() == 0.5
+
+
+def test_average_precision_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    for values in (rng.random((5, 30, 40)), rng.integers(0, 6, (5, 30, 40)) / 5.0):  # without and with equal pixels
+        masks = rng.random((5, 30, 40)) < np.array([0.01, 0.1, 0.5, 0.9, 1.0])[:, None, None]
+        theirs = [average_precision_score(mask.ravel(), m.ravel()) for mask, m in zip(masks, values)]
+        got = nib.average_precision(torch.from_numpy(values), torch.from_numpy(masks), batch_size=2)
+        np.testing.assert_allclose(got, theirs, rtol=1e-6)
+
+
+def test_a_perfect_map_has_all_and_no_map_less_than_the_inverted_one(pairs):
+    masks = torch.from_numpy(np.stack(nib.phrase_pairs(pairs)["mask"].to_list()))[:6]
+    assert (nib.iou(masks.float(), masks) == 1).all() and (nib.iou(masks.float(), masks, keep=0.5) == 1).all()
+    assert (nib.average_precision(masks.float(), masks) == 1).all()
+    chance = torch.rand(masks.shape)
+    inverted = chance - 2.0 * masks  # every pixel of the object below all others
+    area = masks.flatten(1).sum(1)
+    least = [sum(i / (224 * 224 - a + i) for i in range(1, a + 1)) / a for a in area.tolist()]
+    assert (nib.iou(inverted, masks) == 0).all()
+    np.testing.assert_allclose(nib.average_precision(inverted, masks), least, rtol=1e-4)
+    assert (nib.average_precision(chance, masks) > nib.average_precision(inverted, masks)).all()
+
+
+def test_boxes_are_masks_of_the_pixels_whose_centres_they_hold():
+    masks = nib.box_masks([(1, 0, 3, 2), (0.6, 1.5, 2.4, 9)], 4, 5)
+    assert masks.dtype == torch.bool and masks.shape == (2, 4, 5)
+    assert masks[0].nonzero().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
+    assert masks[1].nonzero().tolist() == [[y, 1] for y in (1, 2, 3)]
+    assert nib.iou(masks.float(), masks).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("work, words", [
+    (lambda: nib.iou(torch.ones(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)), "mask 0 is empty"),
+    (lambda: nib.average_precision(torch.ones(1, 4, 4), torch.ones(1, 4, 4)), "the masks of torch.bool"),
+    (lambda: nib.iou(torch.ones(1, 4, 4), torch.ones(2, 4, 4, dtype=torch.bool)), r"masks \(2, 4, 4\) of torch.bool"),
+    (lambda: nib.iou(torch.full((1, 4, 4), torch.nan), torch.ones(1, 4, 4, dtype=torch.bool)), "map 0 contains NaN"),
+    (lambda: nib.iou(torch.ones(1, 4, 4), torch.ones(1, 4, 4, dtype=torch.bool), keep="half"), "keep is 'half'"),
+    (lambda: nib.box_masks([(0, 0, 2, 2), (3, 1, 3, 2)], 4, 4), "box 1, .3.0, 1.0, 3.0, 2.0., holds no pixel"),
+])
+def test_masks_and_boxes_that_do_not_fit_are_refused(work, words):
+    with pytest.raises(ValueError, match=words):
+        work()
+
+
 def test_localize_scores_every_phrase(clip, pairs):
     phrases = nib.phrase_pairs(pairs)
     ones = nib.localize(clip, phrases, "all_ones")
     area = np.array([m.mean() for m in phrases["mask"]])
     np.testing.assert_allclose(ones.pointing, area, rtol=1e-5)
     np.testing.assert_allclose(ones.mass, area, rtol=1e-5)
+    np.testing.assert_allclose(ones.average_precision, area, rtol=1e-5)
+    np.testing.assert_allclose(ones.iou, area / (2 - area), rtol=1e-4)  # a share of `area` of each of the two
+    ex = nib.explain(clip, list(phrases.image), list(phrases.phrase), "random", only="image", seed=4)
+    rows = nib.localize(clip, phrases, "random", seed=4)
+    masks = torch.from_numpy(np.stack(phrases["mask"].to_list()))
+    np.testing.assert_allclose(rows, np.stack([nib.pointing(ex.image, masks), nib.mass(ex.image_scores, masks),
+                                               nib.iou(ex.image, masks), nib.average_precision(ex.image, masks)], 1))
+
+
+def test_precision_of_words_is_the_mean_over_all_orders_of_equal_ones():
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        scores, sought = rng.integers(0, 3, 5) / 2, np.append(rng.random(4) < 0.5, True)
+        orders = [average_precision_score(sought, scores + 1e-3 * np.array(p)) for p in permutations(range(5))]
+        assert expected_precision(scores, sought) == pytest.approx(np.mean(orders))
+    scores, sought = rng.random(20), np.arange(20) < 7
+    assert expected_precision(scores, sought) == pytest.approx(average_precision_score(sought, scores))
+
+
+def test_maps_of_the_words_that_matter_are_perfect_and_others_chance(clip):
+    pairs = nib.load_pairs("shapes", n=30, seed=5)
+    words = [nib.explain(clip, [image], [caption], "all_ones").tokens[0]
+             for image, caption in zip(pairs.image, pairs.caption)]
+    matters = [torch.tensor([float(w not in ("a", "and", ",")) for w in row]) for row in words]
+    right, wrong, ones = (nib.word_accuracy(clip, pairs, maps) for maps in (
+        matters, [1 - m for m in matters], [torch.ones_like(m) for m in matters]))
+    assert (right[["average_precision", "pointing"]] == 1).all().all()
+    assert (wrong.pointing == 0).all() and (wrong.average_precision < wrong.average_precision_chance).all()
+    np.testing.assert_allclose(ones.average_precision, ones.average_precision_chance)
+    np.testing.assert_allclose(ones.pointing, ones.pointing_chance)
+    assert ones.pointing_chance.tolist() == [m[1:-1].mean() for m in matters]
+    single = [len(p) == 1 for p in pairs.phrases]  # "a" and four words: 1/5 of the orders have the "a" at each place
+    by_hand = np.mean([np.mean([(i + 1 - (i >= a)) / (i + 1) for i in range(5) if i != a]) for a in range(5)])
+    np.testing.assert_allclose(ones.average_precision_chance[single], by_hand)
+
+
+def test_words_that_cannot_be_told_apart_are_refused(clip):
+    pairs = pd.DataFrame({"caption": ["a red star"], "content": [["red", "star"]]})
+    for change, maps, words in (({}, [torch.ones(4)], r"text map 0 has shape \(4,\), but its caption has 5 tokens"),
+                                ({}, [torch.full((5,), torch.nan)], "each of which must have a finite value"),
+                                ({}, [], "1 captions and 0 text maps"),
+                                ({"content": [["a", "red", "star"]]}, [torch.ones(5)], "has 3 of 3 words"),
+                                ({"content": [["blue"]]}, [torch.ones(5)], "has 0 of 3 words")):
+        with pytest.raises(ValueError, match=words):
+            nib.word_accuracy(clip, pairs.assign(**change), maps)
+    with pytest.raises(ValueError, match="lack the column 'content'"):
+        nib.word_accuracy(clip, pairs.drop(columns="content"), [torch.ones(5)])
 
 
 class Oracle:

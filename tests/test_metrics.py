@@ -7,7 +7,7 @@ import torch
 
 import nib_utils as nib
 from nib_utils.inputs import pad
-from nib_utils.metrics import keep_pixels, keep_words
+from nib_utils.metrics import change, dim_pixels, keep_pixels, keep_words
 from nib_utils.similarity import cosine
 
 
@@ -89,6 +89,55 @@ def test_batches_do_not_matter(clip):
         np.testing.assert_allclose(whole, parts, atol=1e-3)
 
 
+def test_relative_drop_is_a_share_of_what_there_was():
+    before, after = torch.tensor([0.5, 0.2, 0.4, 0.0, -0.1]), torch.tensor([0.4, 0.3, -0.2, -0.3, -0.3])
+    got = change(before, after, "text")
+    np.testing.assert_allclose(got["text_drop"], [10, 0, 60, 30, 20], rtol=1e-5)
+    np.testing.assert_allclose(got["text_drop_relative"], [20, 0, 150, 0, 0], rtol=1e-5)
+    assert got["text_increase"].tolist() == [0, 100, 0, 0, 0]
+
+
+def test_published_drop_and_increase_are_those_of_grad_cam(clip):
+    from pytorch_grad_cam.metrics.cam_mult_image import DropInConfidence, IncreaseInConfidence
+
+    pixels, ids = golden.inputs()
+    maps, words = golden.random_maps()
+    given = dict(input_tensor=pixels, cams=maps, model=clip.image,
+                 targets=[lambda feature, text=text: cosine(feature, text) for text in clip.encode_text(ids)])
+    drop, increase = DropInConfidence()(**given), IncreaseInConfidence()(**given)
+    before = cosine(clip.encode_image(pixels), clip.encode_text(ids)).numpy()
+    got = nib.confidence(clip, pixels, ids, maps, words, protocol="published")
+    assert (drop > 0).any() and (increase > 0).any()
+    np.testing.assert_allclose(got.image_drop, 100 * drop, atol=1e-3)
+    np.testing.assert_array_equal(got.image_increase, 100 * increase)
+    np.testing.assert_allclose(got.image_drop_relative, 100 * drop / before.clip(1e-9) * (before > 0), rtol=1e-3)
+
+
+def test_both_protocols_are_what_separate_readings_give(clip):
+    pixels, ids = golden.inputs()
+    maps, words = golden.random_maps()
+    image, text = clip.encode_image(pixels), clip.encode_text(ids)
+    for protocol, mask in (("published", dim_pixels), ("corrected", keep_pixels)):
+        after = torch.cat([clip.image(mask(x[None], m[None])) for x, m in zip(pixels, torch.from_numpy(maps))])
+        drop = (cosine(image, text) - cosine(after, text)).clamp(min=0)
+        for known in (None, (image, text)):
+            got = nib.confidence(clip, pixels, ids, maps, words, protocol, features=known)
+            np.testing.assert_allclose(got.image_drop / 100, drop, atol=1e-6)
+    ids, words = ([torch.from_numpy(v) for v in values] for values in (ids, words))
+    torch.testing.assert_close(keep_words(clip.text, ids, words, text), keep_words(clip.text, ids, words))
+
+
+@pytest.mark.parametrize("protocol", ["published", "corrected"])
+def test_known_features_are_not_read_again(clip, protocol, monkeypatch):
+    pixels, ids = golden.inputs()
+    known, seen = (clip.encode_image(pixels), clip.encode_text(ids)), []
+    whole = nib.confidence(clip, pixels, ids, *golden.random_maps(), protocol)
+    monkeypatch.setattr(clip.image, "tokens", lambda x, tokens=clip.image.tokens: seen.append(len(x)) or tokens(x))
+    got = nib.confidence(clip, pixels, ids, *golden.random_maps(), protocol, features=known)
+    assert seen == [4]  # the masked pictures only
+    np.testing.assert_allclose(got, whole, atol=1e-3)
+
+
 @pytest.mark.parametrize("change, words", [
     (dict(image_maps=torch.full((4, 224, 224), 7.0)), "pair 0 runs from 7 to 7; maps lie in 0..1"),
     (dict(protocol="best"), "no protocol is called 'best'; there are published, corrected"),
@@ -97,6 +146,8 @@ def test_batches_do_not_matter(clip):
     (dict(text_maps=[torch.ones(5)] * 4), "text map 1 has shape .* 9 tokens"),
     (dict(text_maps=[torch.ones(5)]), "4 image maps and 1 text maps"),
     (dict(image_maps=torch.full((4, 224, 224), torch.nan)), "pair 0 contains NaN"),
+    (dict(features=(torch.ones(3, 32), torch.ones(4, 32))), r"features are \(3, 32\), \(4, 32\); pass those of the 4"),
+    (dict(features=(None, torch.ones(4, 32))), r"features are NoneType, \(4, 32\)"),
 ])
 def test_maps_that_do_not_fit_are_refused(clip, change, words):
     pixels, ids = golden.inputs()
