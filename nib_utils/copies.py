@@ -11,7 +11,8 @@ from .towers import Block
 
 def copy_of(clip: Clip, suffix: str) -> Clip:
     """The same CLIP on weights of its own, named `<name> <suffix>`; changing it in place leaves `clip` alone."""
-    return wrap(deepcopy(clip.model), preprocess=clip.preprocess, tokenizer=clip.tokenizer, name=f"{clip.name} {suffix}")
+    model, name = deepcopy(clip.model), f"{clip.name} {suffix}"
+    return wrap(model, preprocess=clip.preprocess, tokenizer=clip.tokenizer, name=name)
 
 
 def weights(part) -> list[Tensor]:

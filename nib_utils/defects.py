@@ -67,7 +67,8 @@ def defects(clip: Clip, pairs: pd.DataFrame, method: str = "nib", seed: int = 0,
     released = published(ex.image, ex.text)
     add("batch target", words(mixed.text), words(ex.text))
     if "captions" in pairs:
-        add("batch's caption", *(chosen(clip, pairs, rule, batch_size, method, options) for rule in ("released", "own")))
+        by = lambda rule: chosen(clip, pairs, rule, batch_size, method, options)
+        add("batch's caption", by("released"), by("own"))
     add("bare captions", words(ex.text), words(ex.text, marks=True))
     add("repeated words", words(ex.text), words(ex.text, once=True))
     add("marks in the map", words(ex.text), words([content_map(scores) for scores in ex.text_scores]))

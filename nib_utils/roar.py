@@ -24,7 +24,9 @@ def roar(clip: Clip, train_pairs: pd.DataFrame, test_pairs: pd.DataFrame, maps: 
     "nothing removed". Columns method; accuracy_before, accuracy_after (share of test pictures that prefer their
     own caption to all other test captions, and to their distractors where they have any); loss_before,
     loss_after (contrastive, among the test pairs); changed (root mean square change of the trained weights).
-    The lower the accuracy after, beside "random", the more of what there was to learn had the map marked.
+    The worse a model is after, beside "random", the more of what there was to learn had the map marked. Read
+    the loss first: on the drawn world exact masks raise it above that of chance, while the accuracy suffers
+    about as much from holes of chance, which teach the copy to overlook details that distractors differ in.
 
     What it is not: ROAR (Hooker et al., *A Benchmark for Interpretability Methods in Deep Neural Networks*,
     NeurIPS 2019) trains from scratch, many times, and removes from the test pictures too. Here one short run
