@@ -18,6 +18,9 @@ SIZES = {  # small enough for a test, large enough that every cell has something
     "localization": dict(scenes=5, swept=3),
     "mini_accuracy": dict(scenes=90),
     "train_mini": dict(steps=3, batch_size=4, scenes=90),
+    "sanity": dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2),
+    "theory": dict(n=3, steps=[1, 10]),
+    "defects": dict(n=4, methods=["nib"], train=12),
     "speed": dict(methods=["nib"], batches=[8], repeats=1),
 }
 
