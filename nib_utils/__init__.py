@@ -1,8 +1,10 @@
 """Why does CLIP think this picture matches this sentence? Information-bottleneck explanations of any ViT CLIP."""
 from .cc_download import download_cc
 from .clip import Clip, load_clip, wrap
+from .completeness import completeness, narrowing
 from .curves import curve_points, curves
 from .data import load_pairs, manifest, pick_captions
+from .defects import DEFECTS, defects
 from .evaluation import evaluate
 from .explain import Explanation, explain
 from .localization import average_precision, box_masks, iou, localize, mass, phrase_pairs, pointing
@@ -14,7 +16,8 @@ from .retrieval import retrieval
 from .statistics import bold, compare, interval, ranks, summary
 from .words import word_accuracy
 
-__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "average_precision", "bold",
-           "box_masks", "compare", "confidence", "crop_masks", "curve_points", "curves", "download_cc", "evaluate",
-           "explain", "interval", "iou", "load_clip", "load_pairs", "localize", "manifest", "mass", "method",
-           "phrase_pairs", "pick_captions", "pointing", "ranks", "retrieval", "summary", "word_accuracy", "wrap"]
+__all__ = ["CONTROLS", "DEFECTS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "average_precision",
+           "bold", "box_masks", "compare", "completeness", "confidence", "crop_masks", "curve_points", "curves",
+           "defects", "download_cc", "evaluate", "explain", "interval", "iou", "load_clip", "load_pairs", "localize",
+           "manifest", "mass", "method", "narrowing", "phrase_pairs", "pick_captions", "pointing", "ranks",
+           "retrieval", "summary", "word_accuracy", "wrap"]
