@@ -14,12 +14,16 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SIZES = {  # small enough for a test, large enough that every cell has something to do
     "quickstart": {},
-    "main_table": dict(n=6, methods=["nib", "m2ib", "all_ones"]),
-    "localization": dict(scenes=5, swept=3),
+    "main_table": dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8),
+    "localization": dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"]),
     "mini_accuracy": dict(scenes=90),
     "train_mini": dict(steps=3, batch_size=4, scenes=90),
     "qualitative": dict(scenes=2, masks=16),
     "speed": dict(methods=["nib"], archs=["ViT-B/32"], batches=[1, 2], repeats=1),
+    "faithfulness": dict(n=5, methods=["nib", "chefer", "random"], fills=["mean", "blur"]),
+    "ablation_nib": dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10),
+    "ablation_m2ib": dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2]),
+    "report": {},
     "sanity": dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2),
     "theory": dict(n=3, steps=[1, 10]),
     "defects": dict(n=4, methods=["nib"], train=12),
