@@ -15,7 +15,7 @@ from .data_files import check_whole, need_columns
 
 
 def roar(clip: Clip, train_pairs: pd.DataFrame, test_pairs: pd.DataFrame, maps: Mapping[str, Tensor],
-         share: float = 0.3, epochs: int = 2, trainable: int = 2, learning_rate: float = 1e-3, batch_size: int = 32,
+         share: float = 0.3, epochs: int = 2, trainable: int = 2, learning_rate: float = 2e-3, batch_size: int = 32,
          seed: int = 0) -> pd.DataFrame:
     """Fine-tune copies of `clip` on pictures that lost each map's best patches, and test them on whole pictures.
 

@@ -20,7 +20,7 @@ SIZES = {  # small enough for a test, large enough that every cell has something
     "train_mini": dict(steps=3, batch_size=4, scenes=90),
     "sanity": dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2),
     "theory": dict(n=3, steps=[1, 10]),
-    "defects": dict(n=4, methods=["nib"], train=12),
+    "defects": dict(n=4, methods=["nib"], train=12, repeats=2),
     "speed": dict(methods=["nib"], batches=[8], repeats=1),
 }
 
