@@ -48,7 +48,7 @@ def roar(clip: Clip, train_pairs: pd.DataFrame, test_pairs: pd.DataFrame, maps: 
     chance = torch.from_numpy(np.random.default_rng(seed).random((len(train_pairs), *clip.image.grid)))
     patches = {name: on_grid(name, scores, clip, len(train_pairs)) for name, scores in maps.items()}
     layer, pixels = clip.image.depth - trainable, clip.pixels(list(train_pairs.image))
-    captions, test = clip.encode_text(list(train_pairs.caption)), Test(clip, test_pairs, layer)
+    captions, test = clip.encode_text(list(train_pairs.caption)), HeldOut(clip, test_pairs, layer)
     before, rows = test.score(clip), []
     for name, scores in {**patches, "random": chance, "nothing removed": None}.items():
         shown = pixels if scores is None else remove(pixels, scores, chance, share)
@@ -119,7 +119,7 @@ def contrastive(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
-class Test:
+class HeldOut:
     """Held-out pairs, whole: their streams and captions are read once, and each copy is scored on them."""
 
     def __init__(self, clip: Clip, pairs: pd.DataFrame, layer: int):
