@@ -277,12 +277,46 @@ def test_a_true_caption_is_no_wrong_candidate():
 
 
 def test_main_table_has_every_published_number():
-    rows = pd.DataFrame({"method": ["nib", "nib", "all_ones", "all_ones"], "explain_seconds": [0.5, 0.5, 0.1, 0.1]}
+    rows = pd.DataFrame({"method": ["nib", "nib", "all_ones", "all_ones"], "explain_seconds": [0.5, 0.5, 0.1, 0.1],
+                         "pair": [0, 1, 0, 1]}
                         | {f"{p}_{m}": [1.0, 3.0, 0.0, 0.0] for p in ("published", "corrected") for m in tables.METRICS})
     table = tables.main_table(rows, "cc", {"nib": 1.5, "all_ones": 9.0})
-    assert table.loc["nib", "published_image_drop"] == 2 and table.loc["nib", "published_image_drop_se"] == 1
+    assert table.loc["nib", "published_image_drop"] == 2 and table.loc["nib", "published_image_drop_low"] == 1
+    assert table.loc["nib", "published_image_drop_rank"] == "1-2"  # two pairs can tell nothing apart
     assert table.loc["nib", "fps"] == 2 and table.loc["nib", "fps_single"] == 1.5
     assert table.loc["nib", "paper_image_drop"] == 0.9439 and table.loc["nib", "paper_text_increase"] == 43.95
     assert len(table) == 9 and np.isnan(table.loc["rise", "published_image_drop"])  # eight methods and a control
     assert np.isnan(table.loc["all_ones", "paper_image_drop"])
     assert "paper_image_drop" not in tables.main_table(rows, "shapes", {})
+
+
+def test_many_pairs_tell_methods_apart_and_only_then_is_one_best():
+    rng = np.random.default_rng(0)
+    values = {"good": rng.normal(1, 1, 60), "same": rng.normal(1, 1, 60), "bad": rng.normal(9, 1, 60)}
+    rows = pd.DataFrame([{"method": m, "pair": i, "drop": v} for m, vs in values.items() for i, v in enumerate(vs)])
+    table = tables.ranked(rows, {"drop": "lower"})
+    assert table.drop_rank.to_dict() == {"good": "1-2", "same": "1-2", "bad": "3"}
+    assert table.drop_best.to_dict() == {"good": True, "same": True, "bad": False}
+    assert (table.drop_low < table["drop"]).all() and (table["drop"] < table.drop_high).all()
+
+
+def test_headlines_follow_from_the_papers_own_table():
+    found = tables.headlines()
+    np.testing.assert_allclose(found.recomputed, found.paper_says, atol=0.005)
+    fps = pd.concat({d: tables.published_table(d).fps for d in tables.DATASETS}).unstack()
+    by_hand = np.mean([1 - fps.loc[d, "m2ib"] / fps.loc[d, "nib"] for d in tables.DATASETS])
+    assert found.loc["processing speed", "recomputed"] == pytest.approx(100 * by_hand)
+    assert found.loc["processing speed", "over_m2ib"] > 150  # what "faster" is commonly taken to mean
+
+
+def test_published_numbers_stand_beside_measured_ones_or_a_blank(tmp_path):
+    blank = tables.beside_published(tmp_path, "ViT-B/32")
+    assert len(blank) == 3 * 8 * 5 and blank.paper.notna().all() and blank.measured.isna().all()
+    folder = tmp_path / "ViT-B-32-cc"
+    folder.mkdir()
+    rows = pd.DataFrame({"published_image_drop": [2.5], "published_image_increase": [3.0], "published_text_drop": [4.0],
+                         "published_text_increase": [5.0]}, index=pd.Index(["nib"], name="method"))
+    rows.to_csv(folder / "main_table.csv")
+    found = tables.beside_published(tmp_path, "ViT-B/32").set_index(["dataset", "method", "metric"])
+    assert found.loc[("cc", "nib", "image_drop"), "measured"] == 2.5 and found.measured.notna().sum() == 4
+    assert found.loc[("cc", "nib", "image_drop"), "paper"] == 0.9439

@@ -6,8 +6,7 @@ import tiny
 import torch
 
 import nib_utils as nib
-from nib_utils.roar import Test as HeldOut
-from nib_utils.roar import contrastive, fine_tune, remove, streams
+from nib_utils.roar import HeldOut, contrastive, fine_tune, remove, streams
 
 
 @pytest.fixture(scope="module")
