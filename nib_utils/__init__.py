@@ -13,11 +13,14 @@ from .methods import CONTROLS, METHODS, PUBLISHED, method
 from .metrics import confidence
 from .results import Results
 from .retrieval import retrieval
+from .roar import roar
+from .sanity import prompt_sensitivity, randomisation, randomised, seed_variance
 from .statistics import bold, compare, interval, ranks, summary
 from .words import word_accuracy
 
 __all__ = ["CONTROLS", "DEFECTS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "average_precision",
            "bold", "box_masks", "compare", "completeness", "confidence", "crop_masks", "curve_points", "curves",
            "defects", "download_cc", "evaluate", "explain", "interval", "iou", "load_clip", "load_pairs", "localize",
-           "manifest", "mass", "method", "narrowing", "phrase_pairs", "pick_captions", "pointing", "ranks",
-           "retrieval", "summary", "word_accuracy", "wrap"]
+           "manifest", "mass", "method", "narrowing", "phrase_pairs", "pick_captions", "pointing",
+           "prompt_sensitivity", "randomisation", "randomised", "ranks", "retrieval", "roar", "seed_variance",
+           "summary", "word_accuracy", "wrap"]
