@@ -1,10 +1,10 @@
-# make setup | reproduce | test | bench | train: each sets up first if need be. VENV and PYTHON may be given.
+# make setup | reproduce | report | test | bench | train: each sets up first if need be. VENV and PYTHON may be given.
 VENV ?= .venv
 PYTHON ?= python3
 RUN = $(VENV)/bin/python -m nib_utils run
 READY = $(VENV)/.ready
 
-.PHONY: setup reproduce test bench train clean
+.PHONY: setup reproduce report test bench train clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -18,7 +18,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 reproduce: $(READY)
-	$(RUN) mini_accuracy quickstart localization main_table
+	$(RUN) mini_accuracy quickstart main_table localization qualitative faithfulness sanity theory defects \
+	  ablation_nib ablation_m2ib speed report
+
+report: $(READY)
+	$(RUN) report
 
 test: $(READY)
 	$(VENV)/bin/python -m ruff check --quiet nib_utils tests notebooks

@@ -102,10 +102,11 @@ def headlines() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
 
 
-def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, paper: Mapping[str, str] | None = None):
+def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit: str,
+                paper: Mapping[str, str] | None = None):
     """Bars by method, a panel per metric, with 95 % intervals; green where significantly best.
 
-    paper: for a metric, the column with the paper's own number, drawn as a line.
+    unit: what the bars are counted in; paper: for a metric, the column with the paper's own number, drawn as a mark.
     """
     import matplotlib.pyplot as plt
 
@@ -121,11 +122,12 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, pape
             axis.plot(table[paper[metric]], y, "|", color="#d95f02", ms=10, mew=2.5, label="the paper's number")
             axis.legend(fontsize=7, loc="lower right")
         axis.set_title(f"{metric.replace('_', ' ')} {'↓' if direction == 'lower' else '↑'}", fontsize=9)
+        axis.set_xlabel(unit, fontsize=8)
         axis.grid(axis="x", alpha=0.3)
         axis.tick_params(labelsize=8)
     axes[0, 0].set_yticks(y, table.index)
     axes[0, 0].invert_yaxis()
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(f"{title} (lines: 95 % intervals; green: significantly best)", fontsize=10)
     return figure
 
 
