@@ -44,10 +44,8 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             chance = {"seed": seed + first} if function.about.noise else {}
             ex = explain(clip, pixels, ids, method, progress=False, **chance, **per_tower, **options)
             seconds = (time.perf_counter() - start) / len(part)
-            known = clip.encode_image(pixels), clip.encode_text(ids)
-            columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol, features=known)
-                       .add_prefix(f"{protocol}_")
-                       for protocol in PROTOCOLS]
+            columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol, features=ex.features)
+                       .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
             rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)

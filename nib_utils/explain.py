@@ -32,6 +32,7 @@ class Explanation:
     tokens: list[list[str]]
     captions: list[str]
     pictures: list = field(default_factory=list, repr=False)  # (H, W, 3) uint8 each, what the model saw
+    features: tuple = ()  # (B, E) of the images and of the captions, as encode_image and encode_text give them
 
     def __repr__(self) -> str:
         return f"<Explanation of {len(self.captions)} pairs by {self.method}>"
@@ -82,7 +83,8 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
             raise ValueError(f"{len(given['seed'])} seeds for {len(ids)} pairs; pass one integer or one seed per pair.")
     step = batch_size or default_batch(clip)
     blank = {"image": 0, "text": 0}
-    parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": []}
+    parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": [],
+                              "features": []}
     show = len(ids) > step if progress is None else progress
     with torch.inference_mode(False), progress_bar(len(ids), method, show=show) as bar:
         for first in range(0, len(ids), step):
@@ -104,19 +106,21 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 parts[f"{kind}_scores"].extend(raw.cpu())
                 parts[kind].extend(m.cpu() for m in maps)
             parts["similarity"].extend(cosine(image.feature, text.feature).cpu())
+            parts["features"].append((image.feature, text.feature))
             bar.update(len(image))
     for kind, count in blank.items():
         if count:
+            why = ("at the last layer only the pooled token acts; choose an earlier one" if "layer" in options | (
+                image_options or {}) | (text_options or {}) else "nothing speaks for the match, as it sees it")
             warnings.warn(f"{method} finds nothing in {count} of {len(ids)} {kind}s: every {PLACE[kind]} scores zero, "
-                          "so the map is blank (at the last layer only the pooled token acts; choose an earlier one).",
-                          stacklevel=2)
+                          f"so the map is blank ({why}).", stacklevel=2)
     words = [clip.tokenizer.words(i.tolist()) for i in ids]
     captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(texts, words)]
     stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
     return Explanation(
         method, stack("similarity"), stack("image"), stack("image_scores"), parts["text"],
         [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
-        [clip.preprocess.undo(x) for x in pixels])
+        [clip.preprocess.undo(x) for x in pixels], tuple(torch.cat(f) for f in zip(*parts["features"])))
 
 
 PLACE = {"image": "patch", "text": "word"}
