@@ -14,11 +14,13 @@ from .shapes import ATTRIBUTES, Thing
 DISTRACTORS = 25
 
 
-def shapes_pairs(n: int, seed: int = 0, *, objects: int | None = None, held_out: bool = True) -> pd.DataFrame:
+def shapes_pairs(n: int, seed: int = 0, *, objects: int | None = None, held_out: bool = True,
+                 start: int = 0) -> pd.DataFrame:
     """`n` drawn pairs, a row each (see `describe`); pair i depends on (seed, i) and the options alone.
 
     objects: how many each scene holds, 1 to 4, or None for any. held_out: whether each scene shows at
-    least one triple that never occurs in training, or only triples that do. Raises ValueError otherwise.
+    least one triple that never occurs in training, or only triples that do. start: the first pair, so that
+    many can be drawn some at a time. Raises ValueError otherwise.
 
     >>> shapes_pairs(2, objects=1)["caption"].tolist()
     ['a small dotted pink triangle', 'a large dotted pink triangle']
@@ -27,7 +29,9 @@ def shapes_pairs(n: int, seed: int = 0, *, objects: int | None = None, held_out:
         raise ValueError(f"objects is {objects!r}; a scene holds 1 to {shapes.MAX_OBJECTS}, or None for any number.")
     if held_out not in (True, False):
         raise ValueError(f"held_out is {held_out!r}; pass True or False.")
-    rngs = (pair_rng(seed, i) for i in range(n))
+    if not (isinstance(start, Integral) and start >= 0):
+        raise ValueError(f"start is {start!r}; it takes a whole number from 0.")
+    rngs = (pair_rng(seed, i) for i in range(start, start + n))
     return pd.DataFrame([describe(rng, shapes.draw_scene(rng, bool(held_out), objects)) for rng in rngs])
 
 

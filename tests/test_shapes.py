@@ -197,3 +197,11 @@ def test_swapping_is_left_out_where_it_changes_nothing():
     assert swapped_colours([red, ring]) == []  # the same colour
     assert swapped_colours([blue, ring]) == ["a small plain red star and a large dotted blue ring"]
     assert swapped_colours([red, blue, ring]) == []  # blue with ring would make the red star twice
+
+
+def test_pairs_can_be_drawn_some_at_a_time():
+    whole, part = load_pairs("shapes", n=7, seed=3), load_pairs("shapes", n=3, seed=3, start=4)
+    assert part.caption.tolist() == whole.caption[4:].tolist()
+    assert np.array_equal(np.asarray(part.image[0]), np.asarray(whole.image[4]))
+    with pytest.raises(ValueError, match="start is -1"):
+        load_pairs("shapes", n=3, start=-1)
