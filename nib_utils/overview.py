@@ -1,0 +1,41 @@
+"""One table over the notebooks: every method by every kind of evidence."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+SOURCES = {  # notebook, file, {its column: ours}; the first column of each file is the method
+    "localization": ("localization", {"pointing": "pointing", "average_precision": "precision"}),
+    "main_table": ("main_table", {
+        "published_image_drop": "image_drop_published", "corrected_image_drop": "image_drop_corrected",
+        "published_text_drop": "text_drop_published", "corrected_text_drop": "text_drop_corrected"}),
+    "faithfulness": ("areas", {"image_deletion_auc": "image_deletion", "image_insertion_auc": "image_insertion",
+                               "text_deletion_auc": "text_deletion"}),
+}
+
+
+def overview(root: str | Path, run: str = "mini-shapes") -> pd.DataFrame:
+    """A row per method, from the tables under `root` of one run; a notebook that was not run leaves no columns.
+
+    pointing and precision: share of phrases, and average precision of pixels, on exact masks; the Drops: in percent
+    of a cosine; deletion and insertion: areas in cosine units, patches replaced by the mean colour. Each comes
+    with `_low`, `_high`, its 95 % interval, and `_rank`, a range where methods are not told apart.
+    Raises ValueError where there is none of these tables.
+
+    >>> overview("results").sort_values("precision", ascending=False)
+    """
+    parts = []
+    for notebook, (name, columns) in SOURCES.items():
+        file = Path(root) / notebook / run / f"{name}.csv"
+        if not file.exists():
+            continue
+        found = pd.read_csv(file)
+        if "fill" in found:
+            found = found[found["fill"] == "mean"]
+        found = found.set_index("method")
+        kept = {f"{old}{end}": f"{new}{end}" for old, new in columns.items() for end in ("", "_low", "_high", "_rank")}
+        parts.append(found[[c for c in kept if c in found]].rename(columns=kept))
+    if not parts:
+        raise ValueError(f"'{root}' has no results of {', '.join(SOURCES)} for {run}; run these notebooks first.")
+    return pd.concat(parts, axis=1)
