@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import hashlib
 import time
+from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from .clip import Clip
 from .data import manifest
@@ -41,8 +43,9 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             part = pairs.iloc[first : first + chunk]
             start = time.perf_counter()
             pixels, ids = clip.pixels(list(part.image)), clip.ids(list(part.caption), truncate)  # read once for all
-            chance = {"seed": seed + first} if function.about.noise else {}
-            ex = explain(clip, pixels, ids, method, progress=False, **chance, **per_tower, **options)
+            chance = {"seed": seed} if function.about.noise else {}
+            here = {name: from_row(chance | given, first, len(part)) for name, given in per_tower.items()}
+            ex = explain(clip, pixels, ids, method, progress=False, **here, **options)
             seconds = (time.perf_counter() - start) / len(part)
             columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol, features=ex.features)
                        .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
@@ -56,16 +59,28 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     return done
 
 
+def from_row(options: dict, first: int, count: int) -> dict:
+    """The options for `count` pairs from row `first` on: pair i has seed + i, however many are in work at a time."""
+    seed = options.get("seed")
+    if seed is None:
+        return options
+    return options | {"seed": seed + first if isinstance(seed, Integral) else list(seed)[first : first + count]}
+
+
 def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, seed: int, truncate: bool = False) -> str:
     """A name for exactly this work: the weights, the pairs, the method and its options, and the package's code."""
     digest = hashlib.sha256()
     for parameter in clip.model.parameters():
-        digest.update(parameter.detach().double().sum().cpu().numpy().tobytes())
+        digest.update(parameter.detach().float().cpu().numpy().tobytes())
     for file in sorted(HERE.rglob("*.py")):
         digest.update(file.read_bytes())
     for image in pairs["image"]:
         if isinstance(image, (str, Path)) and (path := Path(image).resolve()).is_file():
             state = path.stat()  # a file of the same name may hold another picture
             digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
+    for given in (options, *options.values()):
+        for value in given.values() if isinstance(given, dict) else ():
+            if isinstance(value, torch.Tensor):  # its repr leaves most of it out
+                digest.update(value.detach().cpu().numpy().tobytes())
     words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, seed, truncate]
     return f"{method}-{hashlib.sha256(digest.digest() + repr(words).encode()).hexdigest()[:24]}"

@@ -110,8 +110,9 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
             bar.update(len(image))
     for kind, count in blank.items():
         if count:
-            why = ("at the last layer only the pooled token acts; choose an earlier one" if "layer" in options | (
-                image_options or {}) | (text_options or {}) else "nothing speaks for the match, as it sees it")
+            last = per_tower[kind].get("layer") == (clip.image if kind == "image" else clip.text).depth - 1
+            why = ("at the last layer only the pooled token acts; choose an earlier one" if last else
+                   "as the method sees it, nothing speaks for the match")
             warnings.warn(f"{method} finds nothing in {count} of {len(ids)} {kind}s: every {PLACE[kind]} scores zero, "
                           f"so the map is blank ({why}).", stacklevel=2)
     words = [clip.tokenizer.words(i.tolist()) for i in ids]
@@ -187,7 +188,7 @@ def check_options(name: str, function: Callable, options: dict) -> None:
         if key == "seed" and isinstance(value, Sequence) and not isinstance(value, str):
             continue
         if "Tensor" in str(known[key].annotation):
-            if not isinstance(value, torch.Tensor):
+            if value is not None and not isinstance(value, torch.Tensor):
                 raise TypeError(f"{name}: option {key!r} takes a tensor, not a {type(value).__name__}.")
             continue
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))

@@ -30,7 +30,7 @@ def overview(root: str | Path, run: str = "mini-shapes") -> pd.DataFrame:
         file = Path(root) / notebook / run / f"{name}.csv"
         if not file.exists():
             continue
-        found = pd.read_csv(file)
+        found = pd.read_csv(file, dtype={f"{old}_rank": str for old in columns})
         if "fill" in found:
             found = found[found["fill"] == "mean"]
         found = found.set_index("method")

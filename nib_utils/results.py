@@ -56,6 +56,11 @@ class Results:
         return self.folder / file
 
 
+def dataset_name(dataset: str, root: str | Path | None) -> str:
+    """What a data set's folder of results is called: by its name, or by its root where the name says only its kind."""
+    return str(root) if dataset in ("csv", "folders", "coco") and root else dataset
+
+
 def slug(text: str) -> str:
     """A model or dataset name as a folder name: "hf:org/name" -> "hf-org-name"; of a path, its last part."""
     text = text.rstrip("/")

@@ -36,7 +36,7 @@ def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bo
     Of our tower, which computes only the pooled row of its last block; or, with `library`, of the model's own
     library, which is the unit of the published code's costs and about a tenth longer.
     """
-    model, x = clip.model, pixels[:BATCH]
+    model, x = clip.model, pixels[:BATCH].to(clip.device, clip.dtype)
     own = (lambda: model.encode_image(x)) if hasattr(model, "encode_image") else (
         lambda: model.get_image_features(pixel_values=x))
     with torch.no_grad():
@@ -50,7 +50,7 @@ def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: i
     pixels (B, 3, H, W), ids: B captions. forward_equivalents: in forwards of our image tower, with the least and
     the largest of `repeats`; library_forwards: in forwards of the model's own library. Both units are measured
     before and after every repeat, since a machine's speed drifts. Also pairs_per_second, forward_ms, and memory_gb,
-    the peak of the whole process.
+    what the first run needed on top of what was there.
 
     >>> speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
     """

@@ -237,6 +237,14 @@ def test_an_interrupted_evaluation_goes_on(clip, pairs, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(resumed.drop(columns="explain_seconds"), whole.drop(columns="explain_seconds"), atol=1e-3)
 
 
+def test_a_seed_for_one_tower_does_not_depend_on_the_chunk(clip, pairs):
+    same = pd.DataFrame({"image": [pairs.image[0]] * 5, "caption": [pairs.caption[0]] * 5})
+    two, five = (nib.evaluate(clip, same, "random", chunk=c, image_options={"seed": 5}, seed=1) for c in (2, 5))
+    columns = [c for c in two if c != "explain_seconds"]
+    pd.testing.assert_frame_equal(two[columns], five[columns], atol=1e-3)
+    assert two.published_image_drop.nunique() == 5  # every pair has a seed of its own
+
+
 def test_what_is_no_table_of_pairs_is_refused(clip, pairs):
     with pytest.raises(ValueError, match="pairs lack the column 'caption'"):
         nib.evaluate(clip, pairs.drop(columns="caption"), "nib")

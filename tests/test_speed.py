@@ -37,20 +37,21 @@ def test_a_dearer_method_counts_more(clip):
 
 
 def test_the_rate_is_of_this_order():
-    assert 0.1 < arithmetic.product_rate(rows=64, width=64, repeats=3) < 1e6
+    x, w = torch.randn(256, 256), torch.randn(1024, 256)
+    times = speed.seconds(lambda: x @ w.T, 20)
+    plain = 2 * 256 * 256 * 1024 / np.median(times) / 1e9
+    assert plain / 4 < arithmetic.product_rate(rows=256, width=256) < 4 * plain
 
 
 def test_memory_is_seen_while_it_is_held():
-    before = arithmetic.resident()
-    peak = arithmetic.peak_memory(lambda: torch.ones(60_000_000).sum())  # 0.24 GB
-    assert peak > before + 0.15
+    assert 0.15 < arithmetic.peak_memory(lambda: torch.ones(60_000_000).sum()) < 0.5  # 0.24 GB
 
 
 def test_cost_is_in_both_units(clip):
     pixels, ids = tiny.pixels(8), tiny.captions((5,) * 8)
     found = speed.cost(clip, pixels, ids, "chefer", repeats=2)
     assert found["least"] <= found["forward_equivalents"] <= found["largest"]
-    assert all(np.isfinite(v) and v > 0 for v in found.values())
+    assert all(np.isfinite(v) and v >= 0 for v in found.values()) and found["forward_ms"] > 0
     assert {"library_forwards", "memory_gb", "pairs_per_second"} <= set(found)
 
 

@@ -1,4 +1,4 @@
-"""Controls: maps that know nothing of the model, which every table must show beside the methods."""
+"""Controls: maps that know nothing of the pair, or are NIB's own spoilt, which every table must show."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ from .record import method
 from .walk import walk
 
 
-@method(title="MFABA to the boundary", group="canonical", source="Zhu et al., AAAI 2024", forwards=22, gradients=True)
+@method(title="MFABA to the boundary", group="canonical", source="Zhu et al., AAAI 2024", forwards=66, gradients=True)
 def mfaba_boundary(tower: Tower, tokens: Tokens, target: Tensor, *, stop: float = 0.0, steps: int = 30,
                    size: float = 0.01) -> Tensor:
     """MFABA's sum, walked until the pair no longer matches: scores (B, T) >= 0.

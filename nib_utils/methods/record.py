@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 METHODS: dict[str, Callable] = {}
 GROUPS = {"published": "compared in the NIB paper, as released", "canonical": "as their own papers define them",
-          "rival": "what one would pick today", "control": "know nothing of the pair"}
+          "rival": "what one would pick today", "control": "know nothing of the pair, or are NIB spoilt"}
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class About:
     title: str
     group: str  # a key of GROUPS
     source: str
-    forwards: float  # image forwards that a pair costs, both modalities, at the defaults on ViT-B/32, roughly
+    forwards: float  # image forwards that a pair costs at most, both modalities, defaults, ViT-B/32, roughly
     gradients: bool = False  # does it need them?
     attention: bool = False  # does it read attention maps?
     noise: bool = False  # does a seed change it?

@@ -36,7 +36,8 @@ def rise(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = No
     for b, length in enumerate(tokens.lengths.tolist()):
         x = tokens.x[b : b + 1] if tower.grid else tokens.x[b : b + 1, :length]  # one image, or one caption's own ids
         shape = x.shape[2:] if tower.grid else x.shape[1:]
-        if given is not None and (given.ndim != 1 + len(shape) or given.shape[1:] < shape):
+        if given is not None and not (given.shape[1:] == shape or (
+                given.ndim == 2 and tower.grid is None and given.shape[1] >= length)):
             raise ValueError(f"rise: the given masks are {tuple(given.shape)}; they must be (N, *{tuple(shape)}).")
         looks = Masks(n, shape, cells, p, seeds[b]) if given is None else given[..., : shape[-1]]
         cosines, weighted, opened = look(tower, x, tokens.at[b], target[b], looks, tokens.rows)

@@ -13,7 +13,7 @@ from .record import method
 def saliency(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """Mean over heads of `|d similarity / d attention|`, the pooled row of the last block: scores (B, T) >= 0.
 
-    `gradient` is the saliency map of its own paper, on pixels and embeddings.
+    `input_gradient` is the saliency map of its own paper, on pixels and embeddings.
     Source: the comparison of NIB, ICLR 2025, as released.
 
     >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
