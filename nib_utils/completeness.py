@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .clip import Clip
-from .data_files import check_whole, need_columns
+from .data_files import check_share, check_whole, need_columns
 from .inputs import pad
 from .methods.layers import resolve
 from .similarity import cosine
@@ -133,8 +133,7 @@ def narrowing(clip: Clip, pairs: pd.DataFrame, shares: Sequence[float] = SHARES,
     >>> nib.narrowing(clip, nib.load_pairs("shapes", n=8)).groupby(["tower", "share"]).mean()
     """
     for share in shares:
-        if not 0 <= share <= 1:
-            raise ValueError(f"a share is {share!r}; it lies in 0..1.")
+        check_share("a share", share)
 
     def measure(path: Path) -> pd.DataFrame:
         frames = []

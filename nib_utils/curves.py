@@ -87,13 +87,14 @@ def trace(clip: Clip, images, texts, image_maps, text_maps, fill: str, points: i
         image, text = clip.image(x), clip.text(pad(captions))
         patches = F.adaptive_avg_pool2d(maps[pairs], clip.image.grid).flatten(1)  # (B, gh gw)
         picture = partial(keep_patches, x, fill_of(clip, x, fill), clip.image.grid)
-        sentence = partial(keep_words, captions)
-        yield (both("image", clip.image, picture, ranks(list(patches), seed + first), text, points)
-               | both("text", clip.text, sentence, ranks([m[1:-1] for m in words[pairs]], seed + first), image, points))
+        sentence = partial(captions_of, captions)
+        best = ranks(list(patches), seed + first), ranks([m[1:-1] for m in words[pairs]], seed + first)
+        yield (two_curves("image", clip.image, picture, best[0], text, points)
+               | two_curves("text", clip.text, sentence, best[1], image, points))
 
 
-def both(kind: str, encode: Callable[[Tensor], Tensor], build: Callable[[Tensor], Tensor], rank: Tensor,
-         target: Tensor, points: int) -> dict[str, Curve]:
+def two_curves(kind: str, encode: Callable[[Tensor], Tensor], build: Callable[[Tensor], Tensor], rank: Tensor,
+               target: Tensor, points: int) -> dict[str, Curve]:
     """Deletion and insertion curve of one modality; `build` makes an input of the parts (B, N) bool that are kept.
 
     What deletion leaves insertion has yet to bring, so each point of both is one batch, and the ends are shared.
@@ -149,7 +150,7 @@ def keep_patches(x: Tensor, base: Tensor, grid: tuple[int, int], keep: Tensor) -
     return torch.where(keep > 0, x, base)
 
 
-def keep_words(ids: Sequence[Tensor], keep: Tensor) -> Tensor:
+def captions_of(ids: Sequence[Tensor], keep: Tensor) -> Tensor:
     """Captions (T_b,) with SOS, EOS and only the words (B, N) that are kept, padded (B, T)."""
     kept = [k[: len(caption) - 2].to(caption.device).nonzero()[:, 0] + 1 for caption, k in zip(ids, keep)]
     return pad([torch.cat([caption[:1], caption[k], caption[-1:]]) for caption, k in zip(ids, kept)])

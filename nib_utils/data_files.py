@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +33,11 @@ HOW_TO_GET = {
 def check_whole(name: str, value, least: int) -> None:
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} is {value!r}; pass a whole number of at least {least}.")
+
+
+def check_share(name: str, value) -> None:
+    if not isinstance(value, Real) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r}; it lies in 0..1.")
 
 
 def check_choice(name: str, value, choices: tuple[str, ...]) -> None:

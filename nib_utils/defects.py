@@ -12,12 +12,10 @@ from .clip import Clip
 from .data import pick_captions
 from .data_files import check_whole, need_columns
 from .explain import check_options, default_batch, explain, find, minmax
-from .inputs import pad
 from .methods.layers import resolve
-from .metrics import change, confidence
+from .metrics import change, confidence, dim_words
 from .similarity import cosine
 from .speed import seconds
-from .towers import Tower
 
 DEFECTS = {
     "batch target": "the text map explains the mean similarity to all images of its batch",
@@ -27,19 +25,19 @@ DEFECTS = {
     "marks in the map": "SOS and EOS take part in the min-max that makes the text map",
     "layer 9": "the layer called 9 is h_9 for NIB and h_10 for M2IB and Grad-CAM",
     "bright maps": "the published Drop and Increase dim by the map, so that a bright map loses little",
-    "cold samples": "pairs per second were taken on the first two pairs, the warming up included",
+    "cold samples": "pairs per second were taken on the first two pairs, cold (here only in a fresh process)",
 }
 
 
 def defects(clip: Clip, pairs: pd.DataFrame, method: str = "nib", seed: int = 0, batch_size: int = 32,
             timed: bool = True, **options) -> pd.DataFrame:
-    """Each defect of the released evaluation on, then off, all else as released: a row per defect and metric.
+    """Each defect on, then off; all else as under protocol="published", with each pair's own target and caption.
 
-    Columns defect (a key of DEFECTS, which says what it is), map (whose), metric, as_released, mended (means
-    over pairs; Drop and Increase in percent, similarity as a cosine, fps in pairs per second) and difference,
-    mended - as_released. "batch's caption" needs pairs with a column captions; `timed=False` leaves "cold samples"
-    out, whose numbers are never twice the same. batch_size: of the released run. Raises ValueError or TypeError
-    for a method or options that there are not.
+    A row per defect and metric. Columns defect (a key of DEFECTS, which says what it is), map (whose), metric,
+    as_released, mended (means over pairs; Drop and Increase in percent, similarity as a cosine, fps in pairs per
+    second) and difference, mended - as_released. "batch's caption" needs pairs with a column captions;
+    `timed=False` leaves "cold samples" out, whose numbers are never twice the same. batch_size: of the released
+    run. Raises ValueError or TypeError for a method or options that there are not.
 
     >>> nib.defects(clip, nib.load_pairs("shapes", n=40)).set_index(["defect", "map", "metric"])
     """
@@ -122,23 +120,7 @@ def text_confidence(clip: Clip, images, texts, text_maps: Sequence[Tensor], *, m
     frames, step = [], default_batch(clip)
     for first in range(0, len(ids), step):
         part = slice(first, first + step)
-        before, after = (dimmed(clip.text, ids[part], maps, marks, once) for maps in
-                         ([torch.ones(len(i)) for i in ids[part]], [m.float() for m in text_maps[part]]))
+        before, after = dim_words(clip.text, ids[part], [m.float() for m in text_maps[part]], marks, once)
         image = clip.image(pixels[part])
         frames.append(pd.DataFrame(change(cosine(image, before), cosine(image, after), "text")))
     return pd.concat(frames, ignore_index=True)
-
-
-def dimmed(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor], marks: bool, once: bool) -> Tensor:
-    """Features (B, E) of captions whose vocabulary rows are scaled by their maps (T_b,)."""
-    captions, scales = [], []
-    for caption, m in zip(ids, maps):
-        words, scale = caption[1:-1], m[1:-1].to(caption.device)
-        if not once:
-            scale = torch.stack([scale[words == word].prod() for word in words])
-        captions.append(caption if marks else words)
-        scales.append(torch.nn.functional.pad(scale, (1, 1), value=1.0) if marks else scale)
-    at = torch.stack([torch.tensor(len(c) - 1, device=c.device) if marks else c.argmax() for c in captions])
-    x, scale = pad(captions), torch.nn.utils.rnn.pad_sequence(scales, batch_first=True)[..., None]  # (B, T), (B, T, 1)
-    vocabulary, positions = tower.parts["vocabulary"], tower.parts["positions"][: x.shape[1]]
-    return tower.finish(tower.pre((vocabulary[x] * scale + positions).to(tower.dtype)), 0, at)

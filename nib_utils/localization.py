@@ -10,15 +10,23 @@ from torch import Tensor
 from .clip import Clip
 from .data_files import check_choice, need_columns
 from .explain import explain
+from .inputs import Preprocess
+from .masks import crop_masks
 
 
 def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
-    """One row per named object of the scenes with at least `least` objects: image, phrase, mask (H, W) bool."""
+    """One row per named object of the scenes with at least `least` objects.
+
+    Columns scene (the row's index in `pairs`, which the phrases of one picture share), image, phrase, mask (H, W)
+    bool, and objects, how many the scene has.
+
+    >>> nib.phrase_pairs(nib.load_pairs("shapes", n=50)).groupby("scene").size()
+    """
     need_columns(pairs, "image", "phrases", "masks")
-    rows = [{"image": pair.image, "phrase": phrase, "mask": mask, "objects": len(pair.phrases)}
+    rows = [{"scene": pair.Index, "image": pair.image, "phrase": phrase, "mask": mask, "objects": len(pair.phrases)}
             for pair in pairs.itertuples() if len(pair.phrases) >= least
             for phrase, mask in zip(pair.phrases, pair.masks)]
-    return pd.DataFrame(rows, columns=["image", "phrase", "mask", "objects"])
+    return pd.DataFrame(rows, columns=["scene", "image", "phrase", "mask", "objects"])
 
 
 def pointing(maps: Tensor, masks: Tensor) -> Tensor:
@@ -120,7 +128,10 @@ def box_masks(boxes, H: int, W: int) -> Tensor:
 def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.DataFrame:
     """Explain each (image, phrase) and score its image map: a row per phrase.
 
-    Columns pointing, iou (at the mask's own area) and average_precision of the map, mass of the patch scores.
+    Masks are bool, at their picture's size or already at the model's. Columns scene, where the phrases have one
+    (phrases of a scene share a picture, so they are no independent sample); pointing, iou (at the mask's own
+    area) and average_precision of the map, mass of the patch scores. Raises ValueError for a mask that is empty,
+    or of which the model's crop leaves nothing.
 
     >>> phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=50))
     >>> nib.localize(nib.load_clip("mini"), phrases, "nib", layer=9).mean()
@@ -129,7 +140,13 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.Da
     if not len(phrases):
         raise ValueError("there are no phrases to locate; load more pairs, or scenes of more objects.")
     ex = explain(clip, list(phrases.image), list(phrases.phrase), method, only="image", **options)
-    masks = torch.from_numpy(np.stack(phrases["mask"].to_list()))
-    return pd.DataFrame({"pointing": pointing(ex.image, masks).numpy(), "mass": mass(ex.image_scores, masks).numpy(),
-                         "iou": iou(ex.image, masks).numpy(),
-                         "average_precision": average_precision(ex.image, masks).numpy()})
+    masks = torch.from_numpy(np.stack([seen(mask, clip.preprocess) for mask in phrases["mask"]]))  # (B, H, W)
+    scene = {"scene": phrases["scene"].to_numpy()} if "scene" in phrases else {}
+    return pd.DataFrame(scene | {
+        "pointing": pointing(ex.image, masks).numpy(), "mass": mass(ex.image_scores, masks).numpy(),
+        "iou": iou(ex.image, masks).numpy(), "average_precision": average_precision(ex.image, masks).numpy()})
+
+
+def seen(mask: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+    """The mask (h, w) of a picture at the model's pixels (H, W); one of that size is taken to be there already."""
+    return mask if np.shape(mask) == tuple(preprocess.size) else crop_masks(np.asarray(mask)[None], preprocess)[0]

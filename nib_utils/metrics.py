@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .clip import Clip
@@ -119,17 +120,24 @@ def dim_pixels(x: Tensor, maps: Tensor) -> Tensor:
     return x * maps[:, None]
 
 
-def dim_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Features (B, E) of the captions without SOS and EOS, before and after their vocabulary rows are dimmed."""
-    bare = [i[1:-1] for i in ids]
-    powers = []
-    for caption, m in zip(bare, maps):
-        same = caption[:, None] == caption  # (T, T): a repeated token shares one row, dimmed once per occurrence
-        powers.append(torch.where(same, m[1:-1].to(caption.device), 1.0).prod(1))
-    x = pad(bare)
-    scale = torch.nn.utils.rnn.pad_sequence(powers, batch_first=True)[..., None]
+def dim_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor], marks: bool = False,
+              once: bool = False) -> tuple[Tensor, Tensor]:
+    """Features (B, E) of captions before and after their vocabulary rows are dimmed by their maps (T_b,).
+
+    As published, captions lose SOS and EOS and are pooled at the largest id, and a repeated word is dimmed once
+    per occurrence. marks: they keep both, never dimmed, and are pooled at EOS; once: each word by its own value.
+    """
+    captions, scales = [], []
+    for caption, m in zip(ids, maps):
+        words, scale = caption[1:-1], m[1:-1].to(caption.device)
+        if not once:
+            same = words[:, None] == words  # (T, T): equal tokens share one row
+            scale = torch.where(same, scale, 1.0).prod(1)
+        captions.append(caption if marks else words)
+        scales.append(F.pad(scale, (1, 1), value=1.0) if marks else scale)
+    x, scale = pad(captions), torch.nn.utils.rnn.pad_sequence(scales, batch_first=True)[..., None]  # (B, T), (B, T, 1)
     vocabulary, positions = tower.parts["vocabulary"], tower.parts["positions"][: x.shape[1]]
-    at = torch.stack([caption.argmax() for caption in bare])
+    at = tower.at(x) if marks else torch.stack([caption.argmax() for caption in captions])
 
     def embedded(scale):  # (B, T, 1) -> tokens (B, T, D)
         return (vocabulary[x] * scale + positions).to(tower.dtype)

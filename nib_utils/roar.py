@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .clip import Clip
 from .copies import copy_of, weights
-from .data_files import check_whole, need_columns
+from .data_files import check_share, check_whole, need_columns
 
 
 def roar(clip: Clip, train_pairs: pd.DataFrame, test_pairs: pd.DataFrame, maps: Mapping[str, Tensor],
@@ -41,8 +41,9 @@ def roar(clip: Clip, train_pairs: pd.DataFrame, test_pairs: pd.DataFrame, maps: 
         need_columns(pairs, "image", "caption")
     for name, value, least in (("epochs", epochs, 1), ("trainable", trainable, 1), ("batch_size", batch_size, 2)):
         check_whole(name, value, least)
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share!r}; it lies in 0..1.")
+    check_share("share", share)
+    if test_pairs["caption"].nunique() < 2:
+        raise ValueError("the test pairs have one caption only; pass pairs with different ones.")
     if trainable > clip.image.depth:
         raise ValueError(f"trainable is {trainable}, but the image tower has {clip.image.depth} blocks.")
     chance = torch.from_numpy(np.random.default_rng(seed).random((len(train_pairs), *clip.image.grid)))
@@ -62,7 +63,7 @@ def roar(clip: Clip, train_pairs: pd.DataFrame, test_pairs: pd.DataFrame, maps: 
 
 def on_grid(name: str, maps, clip: Clip, count: int) -> Tensor:
     """A map per picture, on the patches: (B, H, W) or (B, gh, gw) -> (B, gh, gw), means over each patch."""
-    maps = torch.as_tensor(maps).double()
+    maps = torch.as_tensor(maps).double().cpu()
     if maps.ndim != 3 or len(maps) != count:
         raise ValueError(f"maps of {name!r} have shape {tuple(maps.shape)}; pass (B, H, W) for {count} pictures.")
     if not maps.isfinite().all():
@@ -124,17 +125,21 @@ class HeldOut:
 
     def __init__(self, clip: Clip, pairs: pd.DataFrame, layer: int):
         self.layer, self.h = layer, streams(clip, clip.pixels(list(pairs.image)), layer)
-        self.own = clip.encode_text(list(pairs.caption))  # (B, E)
+        unit = lambda texts: F.normalize(clip.encode_text(list(texts)).float(), dim=-1)
+        self.own = unit(pairs.caption)  # (B, E)
         hard = pairs["distractors"] if "distractors" in pairs else [[]] * len(pairs)
-        self.hard = [clip.encode_text(list(texts)) if len(texts) else self.own[:0] for texts in hard]
-        same = torch.tensor([[a == b for b in pairs.caption] for a in pairs.caption], device=self.own.device)
-        self.others = [self.own[~row] for row in same]
+        self.hard = [unit(texts) if len(texts) else self.own[:0] for texts in hard]
+        which = torch.from_numpy(pd.factorize(pairs.caption)[0]).to(self.own.device)
+        self.same = which[:, None] == which  # (B, B): pairs of one caption, which none of them can be preferred to
 
     @torch.no_grad()
     def score(self, clip: Clip) -> tuple[float, float]:
         """(accuracy, contrastive loss) of a CLIP that differs from the first one from `layer` on only."""
         at = torch.zeros(len(self.h), dtype=torch.long, device=self.h.device)
         features = torch.cat([clip.image.finish(h, self.layer, a) for h, a in zip(self.h.split(32), at.split(32))])
-        right = [F.cosine_similarity(u, own, dim=0) > F.cosine_similarity(u[None], torch.cat([hard, others])).max()
-                 for u, own, hard, others in zip(features, self.own, self.hard, self.others)]
+        u = F.normalize(features.float(), dim=-1)
+        scores = u @ self.own.T  # (B, B)
+        rivals = scores.masked_fill(self.same, float("-inf")).amax(1)
+        right = [own > torch.cat([rival[None], hard @ x]).amax()
+                 for own, rival, hard, x in zip(scores.diagonal(), rivals, self.hard, u)]
         return float(torch.stack(right).float().mean()), float(contrastive(features, self.own, clip.logit_scale))

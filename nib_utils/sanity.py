@@ -3,12 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import rankdata
 
 from .clip import Clip
 from .copies import copy_of, weights
@@ -23,7 +22,7 @@ def spearman(a, b) -> float:
     a, b = (np.asarray(x, float).ravel() for x in (a, b))
     if np.array_equal(a, b):
         return 1.0
-    a, b = (r - r.mean() for r in (rankdata(a), rankdata(b)))
+    a, b = (r - r.mean() for r in (pd.Series(x).rank().to_numpy() for x in (a, b)))
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm else float("nan")
 
@@ -66,21 +65,20 @@ def randomisation(clip: Clip, pairs: pd.DataFrame, method: str = "nib", steps: S
                   seed: int = 0, towers: Sequence[str] = TOWERS, **options) -> pd.DataFrame:
     """How like the trained model's maps those of randomised copies are: a row per tower, number of blocks and pair.
 
-    steps: how many blocks are drawn anew, by default 1, 2, 4, ... and all. Columns tower, blocks, pair,
-    image_spearman and text_spearman (rank correlation with the trained model's scores, -1..1, NaN of a map
-    without a preference), similarity. A map that stays as it was does not show what the model learnt.
-    Source: Adebayo et al., NeurIPS 2018.
+    steps: how many blocks are drawn anew, by default 1, 2, 4, ... and all (of "both", as many as the shallower
+    has). Columns tower, blocks, pair, image_spearman and text_spearman (rank correlation with the trained model's
+    scores, -1..1, NaN of a map without a preference), similarity. A map that stays as it was does not show what
+    the model learnt. Raises ValueError for more blocks than a tower has. Source: Adebayo et al., NeurIPS 2018.
 
     >>> nib.randomisation(clip, nib.load_pairs("shapes", n=20)).groupby(["tower", "blocks"]).mean()
     """
     need_columns(pairs, "image", "caption")
-    depth = max(clip.image.depth, clip.text.depth)
-    steps = sorted({min(2**i, depth) for i in range(depth)}) if steps is None else steps
     work = clip.pixels(list(pairs.image)), clip.ids(list(pairs.caption)), method
     trained, rows = explain(clip, *work, progress=False, **options), []
     for tower in towers:
         check_choice("tower", tower, TOWERS)
-        for blocks in steps:
+        depth = min(half.depth for half in (clip.image, clip.text) if tower in ("both", half.kind))
+        for blocks in sorted({min(2**i, depth) for i in range(depth)}) if steps is None else steps:
             ex = explain(randomised(clip, tower, blocks, seed), *work, progress=False, **options)
             rows += [{"tower": tower, "blocks": blocks, "pair": i, **agreement(trained, ex, i),
                       "similarity": float(ex.similarity[i])} for i in range(len(pairs))]
@@ -93,10 +91,10 @@ def randomisation(clip: Clip, pairs: pd.DataFrame, method: str = "nib", steps: S
 def prompt_sensitivity(clip: Clip, pairs: pd.DataFrame, method: str = "nib", seed: int = 0, **options) -> pd.DataFrame:
     """The image map under the own caption and under others: does it know when there is nothing to explain?
 
-    kind: "own"; "wrong", a word of it changed (where the pairs have distractors); "shuffled", its words in
-    another order; "other", the caption of another pair. Columns pair, kind, caption, similarity, spearman
-    (of the patch scores with the own caption's), strength (sum of the positive patch scores). Raises
-    ValueError where all captions are the same.
+    kind: "own"; "wrong" (where the pairs have distractors), one word of it changed where there is such a
+    distractor, else the nearest; "shuffled", its words in another order; "other", the caption of another pair.
+    Columns pair, kind, caption, similarity, spearman (of the patch scores with the own caption's), strength (sum
+    of the positive patch scores). Raises ValueError where all captions are the same, or one has no distractors.
 
     >>> nib.prompt_sensitivity(clip, nib.load_pairs("shapes", n=20)).groupby("kind").mean(numeric_only=True)
     """
@@ -118,10 +116,10 @@ def prompt_sensitivity(clip: Clip, pairs: pd.DataFrame, method: str = "nib", see
 
 
 def one_word_off(caption: str, distractors: Sequence[str]) -> str:
-    """The first distractor that changes one word, or the first of all where none does."""
-    words = caption.split()
-    off = [sum(u != v for u, v in zip(words, d.split())) + abs(len(words) - len(d.split())) for d in distractors]
-    return distractors[off.index(1) if 1 in off else 0]
+    """The distractor with the fewest words changed, place by place; the first of equals."""
+    if not len(distractors):
+        raise ValueError(f"the caption {caption!r} has no distractors; give it at least one, or drop that column.")
+    return min(distractors, key=lambda other: sum(u != v for u, v in zip_longest(caption.split(), other.split())))
 
 
 def shuffled_words(caption: str, rng: np.random.Generator) -> str:

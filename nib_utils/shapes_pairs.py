@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from . import shapes
+from .data_files import check_choice, check_whole
 from .shapes import ATTRIBUTES, Thing
 
 DISTRACTORS = 25
@@ -27,10 +28,8 @@ def shapes_pairs(n: int, seed: int = 0, *, objects: int | None = None, held_out:
     """
     if objects is not None and not (isinstance(objects, Integral) and 1 <= objects <= shapes.MAX_OBJECTS):
         raise ValueError(f"objects is {objects!r}; a scene holds 1 to {shapes.MAX_OBJECTS}, or None for any number.")
-    if held_out not in (True, False):
-        raise ValueError(f"held_out is {held_out!r}; pass True or False.")
-    if not (isinstance(start, Integral) and start >= 0):
-        raise ValueError(f"start is {start!r}; it takes a whole number from 0.")
+    check_choice("held_out", held_out, (True, False))
+    check_whole("start", start, 0)
     rngs = (pair_rng(seed, i) for i in range(start, start + n))
     return pd.DataFrame([describe(rng, shapes.draw_scene(rng, bool(held_out), objects)) for rng in rngs])
 

@@ -38,7 +38,7 @@ def summary(rows: pd.DataFrame, metrics: str | Sequence[str], by: str = "method"
     >>> nib.summary(rows, ["corrected_image_drop"]).loc["nib"]
     """
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
-    need_columns(rows, by, *metrics)
+    need_measures(rows, by, *metrics)
     found = {}
     for name, group in rows.groupby(by, sort=False):
         values = group[metrics].to_numpy(float)  # (n, metrics)
@@ -111,7 +111,7 @@ def bold(found: pd.DataFrame) -> pd.Series:
 
     >>> nib.bold(nib.ranks(rows, "corrected_image_drop"))
     """
-    need_columns(found, "first", "last")
+    need_measures(found, "first", "last")
     last = found["last"].min()
     best = (found["first"] == 1) & (found["last"] == last)
     return (best & (best.sum() == last) & (last < len(found))).rename("bold")
@@ -119,7 +119,7 @@ def bold(found: pd.DataFrame) -> pd.Series:
 
 def paired(rows: pd.DataFrame, metric: str, by: str, unit: str) -> pd.DataFrame:
     """The metric as a table (units, methods), methods in the order of the rows."""
-    need_columns(rows, by, unit, metric)
+    need_measures(rows, by, unit, metric)
     twice = rows.duplicated([by, unit])
     if twice.any():
         row = rows[twice].iloc[0]
@@ -134,7 +134,7 @@ def paired(rows: pd.DataFrame, metric: str, by: str, unit: str) -> pd.DataFrame:
     return table
 
 
-def need_columns(rows: pd.DataFrame, *names: str) -> None:
+def need_measures(rows: pd.DataFrame, *names: str) -> None:
     missing = [name for name in names if name not in getattr(rows, "columns", ())]
     if missing or not len(rows):
         lacking = f"the rows lack the column {missing[0]!r}" if missing else "there are no rows"

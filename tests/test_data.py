@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nib_utils.clip import load_clip
 from nib_utils.data import load_pairs, manifest, pick_captions
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
@@ -442,7 +443,8 @@ class Compass:
         self.images_per_call.append(len(images))
         return self.encode(images)
 
-    def encode_text(self, texts):
+    def encode_text(self, texts, truncate=False):
+        assert truncate or max(len(text.split()) for text in texts) <= 77
         return self.encode([text.split()[-1] for text in texts])
 
     @staticmethod
@@ -494,6 +496,19 @@ def test_pick_captions_refuses_what_it_cannot_do():
         pick_captions(None, compass_pairs()[["image", "caption"]])
     with pytest.raises(ValueError, match="batch_size is 0"):
         pick_captions(None, compass_pairs(), batch_size=0)
+
+
+def test_captions_that_are_too_long_are_judged_by_their_beginning_if_asked():
+    clip, scene = load_clip("mini"), load_pairs("shapes", n=1)
+    long = "a plain small red star " * 30
+    scene["captions"] = [[scene["caption"][0], long]]
+    with pytest.raises(ValueError, match="caption 1 has 1[0-9]+ tokens.*truncate=True"):
+        pick_captions(clip, scene)
+    assert pick_captions(clip, scene, truncate=True)["caption"].tolist() == scene["caption"].tolist()
+    scene["captions"] = [[long, "a plain small red star"]]
+    likes = [float(torch.nn.functional.cosine_similarity(clip.encode_image(list(scene["image"])),
+                                                         clip.encode_text([text], truncate=True))) for text in scene["captions"][0]]
+    assert pick_captions(clip, scene, truncate=True)["caption"][0] == scene["captions"][0][int(np.argmax(likes))]
 
 
 # ---- manifest

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import nib_utils as nib
-from nib_utils.defects import content_map, dimmed, text_confidence
+from nib_utils.defects import content_map, text_confidence
+from nib_utils.metrics import dim_words
 from nib_utils.similarity import cosine
 
 
@@ -43,7 +44,10 @@ def test_with_both_defects_the_text_metric_is_the_released_one():
 def test_words_are_dimmed_as_a_plain_loop_does(clip, pairs, marks, once):
     captions = clip.ids(list(pairs.caption))
     maps = [torch.rand(len(i), generator=torch.Generator().manual_seed(0)) for i in captions]
-    got = dimmed(clip.text, captions, maps, marks, once)
+    before, got = dim_words(clip.text, captions, maps, marks, once)
+    ones = dim_words(clip.text, captions, [torch.ones(len(i)) for i in captions], marks, once)
+    torch.testing.assert_close(before, ones[1], rtol=1e-4, atol=1e-4)  # before is the caption, not dimmed
+    assert not torch.allclose(before, got, rtol=1e-2, atol=1e-2)
     tower, rows = clip.text, clip.text.parts["vocabulary"]
     for feature, ids, m in zip(got, captions, maps):
         kept, tokens = range(len(ids)) if marks else range(1, len(ids) - 1), []
@@ -57,7 +61,8 @@ def test_words_are_dimmed_as_a_plain_loop_does(clip, pairs, marks, once):
 
 def test_a_map_of_ones_leaves_a_whole_caption_whole(clip, pairs):
     ids = clip.ids(list(pairs.caption))
-    whole = dimmed(clip.text, ids, [torch.ones(len(i)) for i in ids], marks=True, once=True)
+    before, whole = dim_words(clip.text, ids, [torch.ones(len(i)) for i in ids], marks=True, once=True)
+    assert torch.equal(before, whole)
     torch.testing.assert_close(whole, clip.encode_text(ids), rtol=1e-4, atol=1e-4)
 
 

@@ -42,6 +42,7 @@ def test_mass_is_the_share_of_positive_relevance_on_the_object():
 def test_phrases_of_scenes_with_one_object_are_left_out(pairs):
     phrases = nib.phrase_pairs(pairs)
     expected = [len(p) for p in pairs.phrases if len(p) > 1]
+    assert phrases.scene.tolist() == [i for i, p in pairs.phrases.items() for _ in p if len(p) > 1]
     assert len(phrases) == sum(expected) and phrases.objects.min() >= 2
     assert phrases["mask"][0].shape == (224, 224) and phrases["mask"][0].dtype == bool
     assert all(row.phrase in pairs.caption[[i is row.image for i in pairs.image].index(True)] for row in phrases.itertuples())
@@ -126,8 +127,34 @@ def test_localize_scores_every_phrase(clip, pairs):
     ex = nib.explain(clip, list(phrases.image), list(phrases.phrase), "random", only="image", seed=4)
     rows = nib.localize(clip, phrases, "random", seed=4)
     masks = torch.from_numpy(np.stack(phrases["mask"].to_list()))
-    np.testing.assert_allclose(rows, np.stack([nib.pointing(ex.image, masks), nib.mass(ex.image_scores, masks),
+    assert rows.columns.tolist() == ["scene", "pointing", "mass", "iou", "average_precision"]
+    assert rows.scene.tolist() == phrases.scene.tolist()
+    np.testing.assert_allclose(rows.drop(columns="scene"), np.stack([nib.pointing(ex.image, masks), nib.mass(ex.image_scores, masks),
                                                nib.iou(ex.image, masks), nib.average_precision(ex.image, masks)], 1))
+
+
+def test_localize_brings_masks_to_the_pixels_of_the_model(pairs):
+    """A picture's own size, a mixture of sizes, and masks already cropped, on a model that reads 64 x 64."""
+    small = nib.wrap(tiny.openai(layers=2, image_size=64))
+    phrases = nib.phrase_pairs(pairs.head(6))
+    half = lambda mask: np.asarray(Image.fromarray(mask).resize((64, 64), Image.Resampling.NEAREST))
+    exact = [half(mask) for mask in phrases["mask"]]
+    mixed = [cut if i % 2 else mask for i, (cut, mask) in enumerate(zip(exact, phrases["mask"]))]
+    ex = nib.explain(small, list(phrases.image), list(phrases.phrase), "random", only="image", seed=4)
+    masks = torch.from_numpy(np.stack(exact))
+    by_hand = np.stack([nib.pointing(ex.image, masks), nib.mass(ex.image_scores, masks), nib.iou(ex.image, masks),
+                        nib.average_precision(ex.image, masks)], 1)
+    for given in (list(phrases["mask"]), exact, mixed):
+        rows = nib.localize(small, phrases.assign(mask=pd.Series(given, dtype=object)).drop(columns="scene"), "random", seed=4)
+        assert rows.columns.tolist() == ["pointing", "mass", "iou", "average_precision"]
+        np.testing.assert_allclose(rows, by_hand)
+    wide = pairs.head(1).assign(image=[Image.new("RGB", (300, 100))], phrases=[["a red star"] * 2])
+    left = np.arange(300)[None].repeat(100, 0) < 150
+    cut = nib.localize(small, nib.phrase_pairs(wide.assign(masks=[np.stack([left, ~left])])), "all_ones")
+    np.testing.assert_allclose(cut.mass, [0.5, 0.5])  # the crop leaves the middle, half of it on each side
+    gone = nib.phrase_pairs(wide.assign(masks=[np.stack([left, np.arange(300)[None].repeat(100, 0) < 90])]))
+    with pytest.raises(ValueError, match="mask 1 is empty"):
+        nib.localize(small, gone, "all_ones")
 
 
 def test_precision_of_words_is_the_mean_over_all_orders_of_equal_ones():

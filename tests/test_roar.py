@@ -72,6 +72,17 @@ def test_accuracy_by_hand(clip):
     assert 0 < found[1] < found[0]
 
 
+def test_equal_captions_are_no_rivals(clip):
+    """Two pictures of one caption: neither can lose to the other, whatever the order."""
+    test = nib.load_pairs("shapes", n=6, seed=3).drop(columns="distractors")
+    twice = pd.concat([test, test.head(2)], ignore_index=True)
+    held, single = HeldOut(clip, twice, 10), HeldOut(clip, test, 10)
+    u, v = (torch.nn.functional.normalize(f, dim=1) for f in (clip.encode_image(list(test.image)), single.own))
+    right = torch.tensor([(u[i] @ v.T).argmax().item() == i for i in range(6)])
+    assert single.score(clip)[0] == pytest.approx(right.float().mean().item())
+    assert held.score(clip)[0] == pytest.approx((right.sum() + right[:2].sum()).item() / 8)
+
+
 def test_removing_the_objects_costs_more_than_removing_the_ground(clip, train):
     test = nib.load_pairs("shapes", n=30, seed=3).drop(columns="distractors")
     objects = torch.from_numpy(np.stack([masks.any(0) for masks in train.masks])).float()
@@ -84,6 +95,12 @@ def test_removing_the_objects_costs_more_than_removing_the_ground(clip, train):
     assert all(torch.equal(p, old) for p, old in zip(clip.model.parameters(), weights))
     again = nib.roar(clip, train, test, {}, learning_rate=3e-3)
     pd.testing.assert_frame_equal(again, table.tail(2).reset_index(drop=True))
+
+
+@pytest.mark.parametrize("rows", [[0], [0, 0, 0]])
+def test_one_caption_has_nothing_to_be_preferred_to(clip, train, rows):
+    with pytest.raises(ValueError, match="the test pairs have one caption only; pass pairs with different ones"):
+        nib.roar(clip, train, train.iloc[rows].reset_index(drop=True), {})
 
 
 @pytest.mark.parametrize("maps, options, words", [

@@ -111,6 +111,24 @@ def test_seed_variance_by_hand(clip, pairs):
         assert got.image_std[i] == pytest.approx(float((one.image[i] - two.image[i]).abs().mean()) / 2**0.5, rel=1e-4)
 
 
+def test_towers_of_unequal_depth_are_randomised_as_far_as_each_goes():
+    clip, pairs = nib.wrap(tiny.openai(vision_layers=5, transformer_layers=3)), nib.load_pairs("shapes", n=2)
+    rows = nib.randomisation(clip, pairs, "nib")
+    assert {tower: sorted(set(part.blocks)) for tower, part in rows.groupby("tower")} == {
+        "image": [1, 2, 4, 5], "text": [1, 2, 3], "both": [1, 2, 3]}
+    with pytest.raises(ValueError, match="blocks is 4, but the text tower has 3"):
+        nib.randomisation(clip, pairs, "nib", steps=(4,), towers=("text",))
+
+
+def test_the_nearest_distractor_is_the_wrong_caption():
+    own = "a small red star"
+    assert sanity.one_word_off(own, ["a large blue ring", "a small blue ring", "a small blue star"]) == "a small blue star"
+    assert sanity.one_word_off(own, ["a large blue ring", "a small blue ring"]) == "a small blue ring"
+    assert sanity.one_word_off(own, ["a small plain red star", "a small red star and"]) == "a small red star and"
+    with pytest.raises(ValueError, match="the caption 'a small red star' has no distractors"):
+        sanity.one_word_off(own, [])
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda clip, pairs: nib.randomised(clip, "images"), "tower is 'images'; pass one of 'image', 'text', 'both'"),
     (lambda clip, pairs: nib.randomised(clip, "image", 13), "blocks is 13, but the image tower has 12"),
