@@ -114,7 +114,7 @@ def plot_methods(explanations: Sequence, masks: Sequence | None = None, width: f
                                 figsize=(width * columns, 1.12 * width * len(first.captions) + 0.9))
     for i, (left, *rest) in enumerate(axes):
         show_image(left, first.pictures[i])
-        left.set_title(textwrap.fill(first.captions[i], 24), fontsize=8)
+        left.set_title(textwrap.fill(first.captions[i], 30), fontsize=7)
         for axis, ex in zip(rest, explanations):
             show_map(axis, ex.pictures[i], ex.image[i])
             if masks is not None:
