@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from nib_utils import tables
+from nib_utils.overview import overview
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -51,24 +52,34 @@ def test_accuracy_is_the_tables():
         assert row(label) == expected
 
 
-def test_localization_is_the_tables():
-    found, layers = table("localization", "localization.csv"), table("localization", "layers.csv").reset_index()
-    for method in found.index:
-        sweep = layers[layers.method == method]
-        best = sweep.loc[sweep.pointing.idxmax()] if len(sweep) else None
-        expected = [f"{v:.3f}" for v in found.loc[method, ["pointing_mean", "mass_mean"]]]
-        expected += [f"{best.pointing:.3f} (h_{best.layer:.0f})"] if best is not None else ["–"]
-        assert row(f"`{method}`", "Does the map lie on the object") == expected
+def test_findings_are_the_tables():
+    ranks = {f"{c}_rank": str for c in ("precision",)}
+    found = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=0, dtype=ranks)
+    assert len(found) > 20
+    for m in found.itertuples():
+        assert row(f"`{m.Index}`", "**Which method is right?**") == [
+            f"{m.pointing:.2f} ({m.pointing_low:.2f}–{m.pointing_high:.2f})", f"{m.precision:.2f}", m.precision_rank,
+            f"{m.image_drop_corrected:.1f}", f"{m.image_deletion:.2f}", f"{m.image_insertion:.2f}",
+            f"{m.text_drop_corrected:.1f}", f"{m.image_drop_published:.1f}"]
 
 
-def test_drop_and_increase_are_the_tables():
-    found = table("main_table", "main_table.csv")
-    for method in found.index:
-        names = [f"{p}_image_{m}" for p in ("published", "corrected") for m in ("drop", "increase")]
-        assert row(method) == [f"{v:.1f}" for v in found.loc[method, names]]
+def test_the_overview_is_the_tables_it_joins():
+    kept = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=0)
+    again = overview(ROOT / "results")
+    numbers = again.select_dtypes("number").columns
+    pd.testing.assert_frame_equal(kept[numbers], again[numbers].loc[kept.index], rtol=1e-5)
+
+
+def test_headlines_are_the_tables():
+    for figure, found in table("main_table", "headlines.csv").iterrows():
+        assert row(figure) == [f"{found.paper_says:g} %", f"{found.recomputed:.2f} %", f"{found.over_m2ib:.0f} %"]
 
 
 def test_costs_are_the_tables():
     found = pd.read_csv(ROOT / "results/speed/ViT-B-32-random/speed.csv")
-    for line in found.itertuples():
-        assert row(f"{line.method}, {line.batch}") == [f"{line.forward_equivalents:.1f}", f"{line.published:g}"]
+    shown = [line for line in found.itertuples() if pd.notna(line.published)]
+    assert len(shown) > 8
+    for line in shown:
+        reached = f"{100 * line.reached:.0f} %" if pd.notna(line.reached) else "–"
+        assert row(f"{line.method}, {line.batch}") == [
+            f"{line.forward_equivalents:.2f}", f"{line.library_forwards:.2f}", reached, f"{line.published:g}"]
