@@ -36,7 +36,8 @@ def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bo
     Of our tower, which computes only the pooled row of its last block; or, with `library`, of the model's own
     library, which is the unit of the published code's costs and about a tenth longer.
     """
-    model, x = clip.model, pixels[:BATCH].to(clip.device, clip.dtype)
+    model, eight = clip.model, torch.arange(BATCH) % len(pixels)  # a batch of 8 however many there are
+    x = pixels[eight].to(clip.device, clip.dtype)
     own = (lambda: model.encode_image(x)) if hasattr(model, "encode_image") else (
         lambda: model.get_image_features(pixel_values=x))
     with torch.no_grad():

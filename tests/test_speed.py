@@ -55,6 +55,13 @@ def test_cost_is_in_both_units(clip):
     assert {"library_forwards", "memory_gb", "pairs_per_second"} <= set(found)
 
 
+def test_the_unit_is_of_a_batch_of_eight_however_few_there_are(clip, monkeypatch):
+    seen = []
+    monkeypatch.setattr(type(clip.image), "__call__", lambda self, x: seen.append(len(x)))
+    speed.forward_unit(clip, tiny.pixels(2), 1)
+    assert seen == [8]
+
+
 def test_published_costs_have_a_method_each():
     table = speed.published_costs()
     known = {*nib.METHODS, "rise, one mask", "confidence, published"}
