@@ -16,8 +16,9 @@ from .clip import Clip
 from .data_files import check_share, check_whole, need_columns
 from .inputs import pad
 from .methods.layers import resolve
+from .reading import Tokens
 from .similarity import cosine
-from .towers import Tokens, Tower
+from .towers import Tower
 
 NODES = {  # n steps -> {lambda: weight}; integers in, so that nodes that two rules share are evaluated once
     "right": lambda n: {k / n: 1 / n for k in range(1, n + 1)},

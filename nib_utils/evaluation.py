@@ -81,6 +81,6 @@ def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, see
     for given in (options, *options.values()):
         for value in given.values() if isinstance(given, dict) else ():
             if isinstance(value, torch.Tensor):  # its repr leaves most of it out
-                digest.update(value.detach().cpu().numpy().tobytes())
+                digest.update(value.detach().float().cpu().numpy().tobytes())
     words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, seed, truncate]
     return f"{method}-{hashlib.sha256(digest.digest() + repr(words).encode()).hexdigest()[:24]}"

@@ -15,8 +15,9 @@ from .clip import Clip
 from .inputs import as_list, pad
 from .methods import CONTROLS, METHODS
 from .progress import progress as progress_bar
+from .reading import Tokens
 from .similarity import cosine
-from .towers import Tokens, Tower
+from .towers import Tower
 
 
 @dataclass(repr=False)

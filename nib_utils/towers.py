@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .reading import Tokens
 
 
 @dataclass
@@ -211,43 +212,3 @@ class Tower:
     def read(self, x: Tensor) -> Tokens:
         """Pixels or ids -> a reading, run once however much is asked of it."""
         return Tokens(self, x)
-
-
-class Tokens:
-    """One reading of a tower's input (each h_l, the feature, the pooled row), computed when first asked."""
-
-    def __init__(self, tower: Tower, x: Tensor):
-        self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @cached_property
-    def lengths(self) -> Tensor:
-        """Tokens of each sample, (B,): a caption ends at its pooled EOS, what follows is padding."""
-        if self.tower.kind == "text":
-            return self.at + 1
-        return torch.full_like(self.at, self.streams[0].shape[1])
-
-    @cached_property
-    def streams(self) -> list[Tensor]:
-        """h_0 .. h_{L-1}, each (B, T, D)."""
-        with torch.no_grad():
-            streams = [self.tower.embed(self.x)]
-            for block in self.tower.blocks[:-1]:
-                streams.append(block(streams[-1]))
-        return streams
-
-    @cached_property
-    def feature(self) -> Tensor:
-        """(B, E), not normalised."""
-        with torch.no_grad():
-            return self.tower.finish(self.streams[-1], self.tower.depth - 1, self.at)
-
-    @property
-    def rows(self) -> int:
-        """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
-        _, T, D = self.streams[0].shape
-        budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
-        fit = max(1, budget // (T * D))
-        return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers

@@ -4,7 +4,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..towers import Block, Norm, Tokens, Tower
+from ..reading import Tokens
+from ..towers import Block, Norm, Tower
 from .record import method
 
 
@@ -23,7 +24,7 @@ def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     >>> scores = attn_lrp(clip.image, tokens, clip.encode_text("a cat"))
     """
     parts = []
-    for h, at, goal in zip(*(x.split(tokens.rows) for x in (tokens.streams[0], tokens.at, target))):
+    for h, at, goal in tokens.chunks(tokens.streams[0], target):
         start = h.clone().requires_grad_()
         with torch.enable_grad():
             h = start

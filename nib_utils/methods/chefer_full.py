@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 from .record import method
 
 
@@ -23,7 +24,7 @@ def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     >>> scores = chefer_full(clip.image, tokens, clip.encode_text("a cat"))
     """
     parts = []
-    for h, at, goal in zip(*(x.split(tokens.rows) for x in (tokens.streams[0], tokens.at, target))):
+    for h, at, goal in tokens.chunks(tokens.streams[0], target):
         attentions = []
         with torch.enable_grad():
             for block in tower.blocks[:-1]:

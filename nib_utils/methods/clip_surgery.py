@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Block, Tokens, Tower
+from ..towers import Block, Tower
 from .record import method
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 
 
 def entrance(tower: Tower, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -20,7 +21,7 @@ def entrance(tower: Tower, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor
 
 def input_gradients(tower: Tower, tokens: Tokens, target: Tensor, points: list[float]) -> Iterator[tuple]:
     """(leaf, mean over `points` of d cosine / d input at `point * leaf`) per chunk of samples, channels last."""
-    for x, at, goal in zip(*(v.split(tokens.rows) for v in (tokens.x, tokens.at, target))):
+    for x, at, goal in tokens.chunks(tokens.x, target):
         leaf, enter = entrance(tower, x)
         total = torch.zeros_like(leaf)
         for point in points:

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..towers import Tokens, Tower
+from ..reading import Tokens
+from ..towers import Tower
 from .last_attention import last_attention
 from .record import method
 

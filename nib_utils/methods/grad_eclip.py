@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower, pick
+from ..towers import Tower, pick
 from .record import method
 
 
@@ -34,11 +35,9 @@ def grad_eclip(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     with torch.enable_grad():
         similarity = cosine(tower.head(block.row_output(h, at, mixed)), target)
     weights = torch.autograd.grad(similarity.sum(), mixed)[0].unflatten(-1, (block.heads, -1))  # (B, heads, d)
-    first = 0 if tower.grid is None else h.shape[1] - tower.grid[0] * tower.grid[1]
-    place = torch.arange(h.shape[1], device=h.device)
-    inside = (place >= first) & (place < tokens.lengths[:, None])  # (B, T)
-    low = match.masked_fill(~inside[:, None], 2).amin(-1, keepdim=True)
-    high = match.masked_fill(~inside[:, None], -2).amax(-1, keepdim=True)
+    outside = ~tokens.inside[:, None]  # (B, 1, T)
+    low = match.masked_fill(outside, 2).amin(-1, keepdim=True)
+    high = match.masked_fill(outside, -2).amax(-1, keepdim=True)
     loosened = ((match - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)  # CLS itself may lie outside
     scores = (loosened * torch.einsum("bnd,bntd->bnt", weights.float(), values.float())).sum(1)
-    return scores.relu() * inside
+    return scores.relu() * tokens.inside

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..towers import Tokens, Tower
+from ..reading import Tokens
+from ..towers import Tower
 from .gradient import only_pooled, stream_gradient
 from .layers import resolve
 from .record import method

@@ -1,10 +1,10 @@
 """Grad-CAM as its paper defines it: channels weighted by their mean gradient."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from ..towers import Tokens, Tower
+from ..reading import Tokens
+from ..towers import Tower
 from .gradient import stream_gradient
 from .layers import resolve
 from .record import method
@@ -22,8 +22,6 @@ def gradcam_pooled(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int |
     """
     layer = resolve(tower, layer, 10 / 12)
     gradient, stream = stream_gradient(tower, tokens, target, layer).float(), tokens.streams[layer].float()
-    place = torch.arange(stream.shape[1], device=stream.device)
-    first = 0 if tower.grid is None else stream.shape[1] - tower.grid[0] * tower.grid[1]  # CLS is no position
-    inside = ((place >= first) & (place < tokens.lengths[:, None])).float()[..., None]  # (B, T, 1)
+    inside = tokens.inside.float()[..., None]  # (B, T, 1)
     weights = (gradient * inside).sum(1) / inside.sum(1)  # (B, D)
     return ((stream * weights[:, None]).sum(-1) * inside[..., 0]).relu()

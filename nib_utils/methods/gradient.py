@@ -4,14 +4,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 
 
 def stream_gradient(tower: Tower, tokens: Tokens, target: Tensor, layer: int) -> Tensor:
     """d cosine / d h_layer, (B, T, D)."""
     parts = []
-    for h, at, goal in zip(*(x.split(tokens.rows) for x in (tokens.streams[layer], tokens.at, target))):
+    for h, at, goal in tokens.chunks(tokens.streams[layer], target):
         h = h.clone().requires_grad_()
         with torch.enable_grad():
             similarity = cosine(tower.finish(h, layer, at), goal)

@@ -4,7 +4,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..towers import Tokens, Tower
+from ..reading import Tokens
+from ..towers import Tower
 from .entrance import input_gradients
 from .record import method
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 
 
 def last_attention(tower: Tower, tokens: Tokens, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Block, Tokens, Tower
+from ..towers import Block, Tower
 from .record import method
 
 

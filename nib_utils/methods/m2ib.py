@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 from .layers import resolve
 from .random_masks import seeds_of
 from .record import method

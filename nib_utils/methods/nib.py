@@ -6,8 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Block, Tokens, Tower
+from ..towers import Block, Tower
 from .gradient import only_pooled
 from .layers import resolve
 from .record import method

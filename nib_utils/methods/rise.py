@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 from .entrance import entrance
 from .random_masks import Masks, seeds_of
 from .record import method

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..towers import Tokens, Tower
+from ..reading import Tokens
+from ..towers import Tower
 from .record import method
 
 

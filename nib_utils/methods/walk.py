@@ -6,8 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Tokens, Tower
+from ..towers import Tower
 from .entrance import entrance
 
 
@@ -25,7 +26,7 @@ def walk(tower: Tower, tokens: Tokens, target: Tensor, size: float, steps: int, 
     stop: a sample goes no further once its cosine has fallen to this; None: all take every step.
     """
     parts = []
-    for x, at, goal in zip(*(v.split(tokens.rows) for v in (tokens.x, tokens.at, target))):
+    for x, at, goal in tokens.chunks(tokens.x, target):
         position, enter = start(tower, x)
         same = None if tower.grid else (x[:, :, None] == x[:, None]).to(position.dtype)  # (B, T, T)
         scores = torch.zeros(position.shape[:2], device=x.device)

@@ -1,0 +1,64 @@
+"""A reading of a tower's input: what many methods ask of it, computed once."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .towers import Tower
+
+
+class Tokens:
+    """One reading of a tower's input (each h_l, the feature, the pooled row), computed when first asked."""
+
+    def __init__(self, tower: Tower, x: Tensor):
+        self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Tokens of each sample, (B,): a caption ends at its pooled EOS, what follows is padding."""
+        if self.tower.kind == "text":
+            return self.at + 1
+        return torch.full_like(self.at, self.streams[0].shape[1])
+
+    @cached_property
+    def inside(self) -> Tensor:
+        """Which tokens stand for a place: the patches of an image without CLS, a caption's own tokens; (B, T) bool."""
+        place = torch.arange(self.streams[0].shape[1], device=self.at.device)
+        grid = self.tower.grid
+        first = 0 if grid is None else len(place) - grid[0] * grid[1]
+        return (place >= first) & (place < self.lengths[:, None])
+
+    @cached_property
+    def streams(self) -> list[Tensor]:
+        """h_0 .. h_{L-1}, each (B, T, D)."""
+        with torch.no_grad():
+            streams = [self.tower.embed(self.x)]
+            for block in self.tower.blocks[:-1]:
+                streams.append(block(streams[-1]))
+        return streams
+
+    @cached_property
+    def feature(self) -> Tensor:
+        """(B, E), not normalised."""
+        with torch.no_grad():
+            return self.tower.finish(self.streams[-1], self.tower.depth - 1, self.at)
+
+    @property
+    def rows(self) -> int:
+        """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
+        _, T, D = self.streams[0].shape
+        budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
+        fit = max(1, budget // (T * D))
+        return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
+
+    def chunks(self, start: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """(start, pooled rows, target) of `rows` samples at a time."""
+        return zip(*(x.split(self.rows) for x in (start, self.at, target)))
