@@ -35,7 +35,7 @@ class Path:
     def __init__(self, tower: Tower, tokens: Tokens, target: Tensor, layer: int | None):
         self.tower, self.tokens, self.target = tower, tokens, target
         self.layer = resolve(tower, layer, 9 / 12)
-        self.z, self.block = tokens.streams[self.layer], tower.blocks[self.layer]  # (B, T, D)
+        self.z, self.block = tokens.stream(self.layer), tower.blocks[self.layer]  # (B, T, D)
         with torch.no_grad():
             self.branch = self.block.branch(self.z)  # (B, T, D)
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from .clip import Clip
 from .data import pick_captions
 from .data_files import check_whole, need_columns
-from .explain import check_options, default_batch, explain, find, minmax
+from .explain import default_batch, explain, minmax
 from .methods.layers import resolve
 from .metrics import change, confidence, dim_words
+from .options import check_options, find
 from .similarity import cosine
 from .speed import seconds
 

@@ -12,9 +12,10 @@ import torch
 from .clip import Clip
 from .data import manifest
 from .data_files import check_whole, need_columns
-from .explain import check_options, explain, find
+from .explain import explain
 from .files import HERE, write_whole
 from .metrics import PROTOCOLS, confidence
+from .options import check_options, find
 from .progress import progress
 
 

@@ -1,11 +1,8 @@
 """`explain`: a heat map on each image and on the words of its caption."""
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +10,8 @@ from torch import Tensor
 
 from .clip import Clip
 from .inputs import as_list, pad
-from .methods import CONTROLS, METHODS
+from .methods import CONTROLS
+from .options import check_request, check_seeds, seeded
 from .progress import progress as progress_bar
 from .reading import Tokens
 from .similarity import cosine
@@ -63,25 +61,13 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     >>> ex = nib.explain(clip, ["cat.jpg"], ["a cat"])
     >>> ex.plot()
     """
-    if not isinstance(clip, Clip):
-        raise TypeError(f"the first argument is a {type(clip).__name__}; pass load_clip(...) or wrap(model).")
-    function = find(method)
     per_tower = {kind: options | (extra or {}) for kind, extra in (("image", image_options), ("text", text_options))}
-    for given in per_tower.values():
-        check_options(method, function, given)
-    if only not in (None, "image", "text"):
-        raise ValueError(f"only is {only!r}; it takes 'image', 'text' or None for both.")
-    if text_target not in ("own", "batch"):
-        raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
-    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
-        raise ValueError(f"batch_size is {batch_size!r}; it takes at least 1.")
+    function = check_request(clip, method, per_tower, only, text_target, batch_size)
     texts = as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     if len(pixels) != len(ids):
         raise ValueError(f"{len(pixels)} images and {len(ids)} captions were given; pass one caption for each image.")
-    for given in per_tower.values():
-        if not isinstance(given.get("seed", 0), Integral) and len(given["seed"]) != len(ids):
-            raise ValueError(f"{len(given['seed'])} seeds for {len(ids)} pairs; pass one integer or one seed per pair.")
+    check_seeds(per_tower, len(ids))
     step = batch_size or default_batch(clip)
     blank = {"image": 0, "text": 0}
     parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": [],
@@ -91,13 +77,12 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         for first in range(0, len(ids), step):
             pairs = slice(first, min(first + step, len(ids)))
             image, text = clip.image.read(pixels[pairs]), clip.text.read(pad(ids[pairs]))
-            toward = image.feature
-            if text_target == "batch":
-                toward = F.normalize(toward, dim=-1).mean(0, keepdim=True).expand_as(toward)
-            for kind, tower, tokens, target in (("image", clip.image, image, text.feature),
-                                                ("text", clip.text, text, toward)):
+            for kind, tower, tokens, other in (("image", clip.image, image, text), ("text", clip.text, text, image)):
                 if only not in (None, kind):
                     continue
+                target = other.feature  # asked for only now: explaining the image may have come by it
+                if kind == "text" and text_target == "batch":
+                    target = F.normalize(target, dim=-1).mean(0, keepdim=True).expand_as(target)
                 scores = function(tower, tokens, target, **seeded(per_tower[kind], function, pairs))
                 if not scores.isfinite().all():
                     raise ValueError(f"{method}: the {kind} scores of pairs {pairs.start}..{pairs.stop - 1} are not "
@@ -162,37 +147,3 @@ def default_batch(clip: Clip) -> int:
     """Pairs at a time such that the cached image streams stay near 200 MB, at most 8."""
     tokens = 1 + clip.image.grid[0] * clip.image.grid[1]
     return max(1, min(8, 50_000_000 // (tokens * clip.image.width * clip.image.depth)))
-
-
-def seeded(options: dict, function: Callable, pairs: slice) -> dict:
-    """The options for this batch: a stochastic method's pair i has seed + i, whatever it is batched with."""
-    if "seed" not in inspect.signature(function).parameters:
-        return options
-    seed = options.get("seed", 0)
-    return options | {"seed": seed + pairs.start if isinstance(seed, Integral) else list(seed)[pairs]}
-
-
-def find(method: str) -> Callable:
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"no method is called {method!r}; there are {', '.join(METHODS)}.")
-    return METHODS[method]
-
-
-def check_options(name: str, function: Callable, options: dict) -> None:
-    """Refuse an option that the method does not have, or a value of another type than its default's."""
-    known = {k: p for k, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
-    for key, value in options.items():
-        if key not in known:
-            raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}.")
-        default = known[key].default
-        kind = next((k for k in (Integral, Real, str) if isinstance(default, k)), Integral)  # None: a layer
-        if key == "seed" and isinstance(value, Sequence) and not isinstance(value, str):
-            continue
-        if "Tensor" in str(known[key].annotation):
-            if value is not None and not isinstance(value, torch.Tensor):
-                raise TypeError(f"{name}: option {key!r} takes a tensor, not a {type(value).__name__}.")
-            continue
-        wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))
-        if wrong and not (value is None and default is None):
-            words = {Integral: "an integer", Real: "a number", str: "a string"}[kind]
-            raise TypeError(f"{name}: option {key!r} takes {words}, not {value!r}.")

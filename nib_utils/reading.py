@@ -17,6 +17,7 @@ class Tokens:
 
     def __init__(self, tower: Tower, x: Tensor):
         self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
+        self.known: list[Tensor] = []  # the streams so far
 
     def __len__(self) -> int:
         return len(self.x)
@@ -26,35 +27,40 @@ class Tokens:
         """Tokens of each sample, (B,): a caption ends at its pooled EOS, what follows is padding."""
         if self.tower.kind == "text":
             return self.at + 1
-        return torch.full_like(self.at, self.streams[0].shape[1])
+        return torch.full_like(self.at, self.stream(0).shape[1])
 
     @cached_property
     def inside(self) -> Tensor:
         """Which tokens stand for a place: the patches of an image without CLS, a caption's own tokens; (B, T) bool."""
-        place = torch.arange(self.streams[0].shape[1], device=self.at.device)
+        place = torch.arange(self.stream(0).shape[1], device=self.at.device)
         grid = self.tower.grid
         first = 0 if grid is None else len(place) - grid[0] * grid[1]
         return (place >= first) & (place < self.lengths[:, None])
 
-    @cached_property
+    @torch.no_grad()
+    def stream(self, layer: int) -> Tensor:
+        """h_layer, (B, T, D), for layer 0..L-1; of the blocks, only those before it are run."""
+        while len(self.known) <= layer:
+            self.known.append(self.tower.blocks[len(self.known) - 1](self.known[-1]) if self.known
+                              else self.tower.embed(self.x))
+        return self.known[layer]
+
+    @property
     def streams(self) -> list[Tensor]:
         """h_0 .. h_{L-1}, each (B, T, D)."""
-        with torch.no_grad():
-            streams = [self.tower.embed(self.x)]
-            for block in self.tower.blocks[:-1]:
-                streams.append(block(streams[-1]))
-        return streams
+        self.stream(self.tower.depth - 1)
+        return self.known
 
     @cached_property
     def feature(self) -> Tensor:
-        """(B, E), not normalised."""
+        """(B, E), not normalised; a method that comes by it on its way puts it here, and saves a forward."""
         with torch.no_grad():
             return self.tower.finish(self.streams[-1], self.tower.depth - 1, self.at)
 
     @property
     def rows(self) -> int:
         """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
-        _, T, D = self.streams[0].shape
+        _, T, D = self.stream(0).shape
         budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
         fit = max(1, budget // (T * D))
         return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers

@@ -12,7 +12,8 @@ import torch
 from .clip import Clip
 from .copies import copy_of, weights
 from .data_files import check_choice, check_whole, need_columns
-from .explain import Explanation, explain, find
+from .explain import Explanation, explain
+from .options import find
 
 TOWERS = ("image", "text", "both")
 

@@ -9,7 +9,7 @@ from ..towers import Block, Norm, Tower
 from .record import method
 
 
-@method(title="AttnLRP", group="rival", source="Achtibat et al., ICML 2024", forwards=3.5, gradients=True, signed=True)
+@method(title="AttnLRP", group="rival", source="Achtibat et al., ICML 2024", forwards=2.5, gradients=True, signed=True)
 def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """Relevance of each token entering block 0, summed over channels: signed scores (B, T).
 
@@ -23,17 +23,19 @@ def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = attn_lrp(clip.image, tokens, clip.encode_text("a cat"))
     """
-    parts = []
-    for h, at, goal in tokens.chunks(tokens.streams[0], target):
+    parts, features = [], []
+    for h, at, goal in tokens.chunks(tokens.stream(0), target):
         start = h.clone().requires_grad_()
         with torch.enable_grad():
             h = start
             for block in tower.blocks:
                 h = kinder_block(block, h)
             row = h[torch.arange(len(h), device=h.device), at]
-            feature = tower.project(kinder_norm(tower.post, row)).float()
-            relevance = (feature * goal.float()).sum(-1) / (feature.norm(dim=-1) * goal.float().norm(dim=-1)).detach()
+            features.append(tower.project(kinder_norm(tower.post, row)))
+            feature, goal = features[-1].float(), goal.float()
+            relevance = (feature * goal).sum(-1) / (feature.norm(dim=-1) * goal.norm(dim=-1)).detach()
         parts.append((torch.autograd.grad(relevance.sum(), start)[0] * start).detach().float().sum(-1))
+    tokens.feature = torch.cat(features).detach()
     return torch.cat(parts)
 
 

@@ -11,7 +11,7 @@ from ..towers import Tower
 from .record import method
 
 
-@method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=3.5, gradients=True,
+@method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=2.5, gradients=True,
         attention=True)
 def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """Row of the pooled token of `(I + A_L) ... (I + A_1)`, `A_l = mean_heads relu(gradient * attention)`: (B, T) >= 0.
@@ -23,8 +23,8 @@ def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = chefer_full(clip.image, tokens, clip.encode_text("a cat"))
     """
-    parts = []
-    for h, at, goal in tokens.chunks(tokens.streams[0], target):
+    parts, features = [], []
+    for h, at, goal in tokens.chunks(tokens.stream(0), target):
         attentions = []
         with torch.enable_grad():
             for block in tower.blocks[:-1]:
@@ -34,7 +34,8 @@ def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
             last = tower.blocks[-1]
             x = last.norm1(h)
             attentions.append(require_grad(last.row_attention(x, at)))  # (B, heads, T), all that the feature sees
-            similarity = cosine(tower.head(last.row_output(h, at, last.row_mix(attentions[-1], x))), goal)
+            features.append(tower.head(last.row_output(h, at, last.row_mix(attentions[-1], x))))
+            similarity = cosine(features[-1], goal)
         gradients = torch.autograd.grad(similarity.sum(), attentions)
         relevance = F.one_hot(at, h.shape[1]).float()  # (B, T)
         *shares, row = [(g * a).detach().float().relu().mean(1) for g, a in zip(gradients, attentions)]
@@ -42,6 +43,7 @@ def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
         for share in reversed(shares):
             relevance = relevance + (relevance[:, None] @ share)[:, 0]
         parts.append(relevance)
+    tokens.feature = torch.cat(features).detach()
     return torch.cat(parts)
 
 

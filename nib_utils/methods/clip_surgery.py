@@ -28,7 +28,7 @@ def clip_surgery(tower: Tower, tokens: Tokens, target: Tensor, *, first: int | N
     first = tower.depth // 2 if first is None else first
     if not 0 <= first < tower.depth:
         raise ValueError(f"clip_surgery: first is {first}; the {tower.kind} tower has blocks 0..{tower.depth - 1}.")
-    path = tokens.streams[first]
+    path = tokens.stream(first)
     for block, h in zip(tower.blocks[first:], tokens.streams[first:]):
         path = path + torch.cat([consistent(block, x) for x in h.split(tokens.rows)])
     return cosine(tower.head(path), target[:, None])

@@ -21,13 +21,18 @@ def entrance(tower: Tower, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor
 
 def input_gradients(tower: Tower, tokens: Tokens, target: Tensor, points: list[float]) -> Iterator[tuple]:
     """(leaf, mean over `points` of d cosine / d input at `point * leaf`) per chunk of samples, channels last."""
+    features = []
     for x, at, goal in tokens.chunks(tokens.x, target):
         leaf, enter = entrance(tower, x)
         total = torch.zeros_like(leaf)
         for point in points:
             scaled = (point * leaf).requires_grad_()
             with torch.enable_grad():
-                similarity = cosine(tower.finish(enter(scaled), 0, at), goal)
+                feature = tower.finish(enter(scaled), 0, at)
+                similarity = cosine(feature, goal)
             total += torch.autograd.grad(similarity.sum(), scaled)[0]
+        features.append(feature.detach())
         channels = 1 if tower.grid is not None else -1
         yield leaf.movedim(channels, -1).float(), total.movedim(channels, -1).float() / len(points)
+    if points[-1] == 1:  # the input itself
+        tokens.feature = torch.cat(features)

@@ -22,5 +22,5 @@ def gradcam(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None =
     >>> scores = gradcam(clip.image, tokens, clip.encode_text("a cat"))
     """
     layer = resolve(tower, layer, 10 / 12)
-    products = (stream_gradient(tower, tokens, target, layer) * tokens.streams[layer]).float().sum(-1)
+    products = (stream_gradient(tower, tokens, target, layer) * tokens.stream(layer)).float().sum(-1)
     return only_pooled(products, tower, tokens, layer).relu()

@@ -21,7 +21,7 @@ def gradcam_pooled(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int |
     >>> scores = gradcam_pooled(clip.image, tokens, clip.encode_text("a cat"))
     """
     layer = resolve(tower, layer, 10 / 12)
-    gradient, stream = stream_gradient(tower, tokens, target, layer).float(), tokens.streams[layer].float()
+    gradient, stream = stream_gradient(tower, tokens, target, layer).float(), tokens.stream(layer).float()
     inside = tokens.inside.float()[..., None]  # (B, T, 1)
     weights = (gradient * inside).sum(1) / inside.sum(1)  # (B, D)
     return ((stream * weights[:, None]).sum(-1) * inside[..., 0]).relu()

@@ -11,12 +11,14 @@ from ..towers import Tower
 
 def stream_gradient(tower: Tower, tokens: Tokens, target: Tensor, layer: int) -> Tensor:
     """d cosine / d h_layer, (B, T, D)."""
-    parts = []
-    for h, at, goal in tokens.chunks(tokens.streams[layer], target):
+    parts, features = [], []
+    for h, at, goal in tokens.chunks(tokens.stream(layer), target):
         h = h.clone().requires_grad_()
         with torch.enable_grad():
-            similarity = cosine(tower.finish(h, layer, at), goal)
+            features.append(tower.finish(h, layer, at))
+            similarity = cosine(features[-1], goal)
         parts.append(torch.autograd.grad(similarity.sum(), h)[0])
+    tokens.feature = torch.cat(features).detach()
     return torch.cat(parts)
 
 

@@ -6,11 +6,11 @@ from torch import Tensor
 
 from ..reading import Tokens
 from ..similarity import cosine
-from ..towers import Block, Tower
+from ..towers import Block, Tower, pick
 from .record import method
 
 
-@method(title="LeGrad", group="rival", source="Bousselham et al., ICCV 2025", forwards=2.6, gradients=True,
+@method(title="LeGrad", group="rival", source="Bousselham et al., ICCV 2025", forwards=1.7, gradients=True,
         attention=True)
 def legrad(tower: Tower, tokens: Tokens, target: Tensor, *, first: int = 0) -> Tensor:
     """Mean over blocks, heads and queries of `relu(d s_l / d attention_l)`: scores (B, T) >= 0.
@@ -25,46 +25,46 @@ def legrad(tower: Tower, tokens: Tokens, target: Tensor, *, first: int = 0) -> T
     """
     if not 0 <= first < tower.depth:
         raise ValueError(f"legrad: first is {first}; the {tower.kind} tower has blocks 0..{tower.depth - 1}.")
-    parts = []
-    for rows in torch.arange(len(tokens), device=tokens.at.device).split(tokens.rows):
-        T = int(tokens.lengths[rows].max())
-        own = (torch.arange(T, device=rows.device) < tokens.lengths[rows, None])[..., None]  # (B, T, 1)
+    count = tokens.lengths[:, None]  # (B, 1)
+    own = torch.arange(tokens.stream(0).shape[1], device=count.device) < count  # (B, T)
+    parts, features = [], []
+    for h, at, goal, inside in zip(*(x.split(tokens.rows) for x in (tokens.stream(first), tokens.at, target, own))):
         total = 0
-        for layer in range(first, tower.depth):
-            h, block = tokens.streams[layer][rows, :T], tower.blocks[layer]
-            leaving = tokens.streams[layer + 1][rows, :T] if layer + 1 < tower.depth else None
-            total = total + attention_gradient(tower, block, h, leaving, own, target[rows])
-        parts.append(torch.nn.functional.pad(total / (tower.depth - first), (0, tokens.streams[0].shape[1] - T)))
+        for block in tower.blocks[first:]:
+            h, scores = through(tower, block, h, inside, goal)
+            total = total + scores
+        parts.append(total / (tower.depth - first))
+        features.append(tower.head(pick(h, at)))
+    tokens.feature = torch.cat(features)
     return torch.cat(parts)
 
 
-def attention_gradient(tower: Tower, block: Block, h: Tensor, leaving: Tensor | None, own: Tensor,
-                       target: Tensor) -> Tensor:
-    """Mean over heads and queries of the positive gradient by this block's attention, by key: (B, T).
+@torch.no_grad()
+def through(tower: Tower, block: Block, h: Tensor, own: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The stream leaving a block, and the mean over heads and queries of the positive gradient by its attention, by
+    key: (B, T, D), (B, T).
 
-    Every token's output has the same gradient `w`, that of the mean, so the MLP's last product is needed for one
-    vector only: `w . (W_2 a) = (W_2^T w) . a`.
+    Every token's output has the same gradient `w`, that of the mean, so back through the MLP's last product goes one
+    vector only: `w . (W_2 a) = (W_2^T w) . a`; and what the first product gave is kept for its way back.
     """
-    count = own.sum(1)  # (B, 1)
-    with torch.no_grad():
-        x = block.norm1(h)
-        attention, values = block.attention(x), block.split(block.v(x))
-        middle = h + projected(block, attention @ values)  # the stream between attention and MLP
-        leaving = block.mlp(middle) if leaving is None else leaving
-    mean = ((leaving * own).sum(1) / count).requires_grad_()
+    x, count = block.norm1(h), own.sum(1, keepdim=True)
+    attention, values = block.attention(x), block.split(block.v(x))
+    middle = h + projected(block, attention @ values)  # the stream between attention and MLP
     with torch.enable_grad():
-        similarity = cosine(tower.head(mean), target)
-    w = torch.autograd.grad(similarity.sum(), mean)[0] / count  # (B, D)
-    back = (w if block.scale2 is None else w * block.scale2) @ block.fc2.weight  # (B, 4 D)
-    middle.requires_grad_()
+        hidden = block.act(block.fc1(block.norm2(middle.requires_grad_())))  # (B, T, 4 D)
+    out = block.fc2(hidden.detach())
+    leaving = middle.detach() + (out if block.scale2 is None else out * block.scale2)
     with torch.enable_grad():
-        shared = (block.act(block.fc1(block.norm2(middle))) @ back[..., None])[..., 0] + (middle @ w[..., None])[..., 0]
-    gradient = torch.autograd.grad((shared * own[..., 0]).sum(), middle)[0]  # (B, T, D)
+        mean = ((leaving * own[..., None]).sum(1) / count).requires_grad_()
+        similarity = cosine(tower.head(mean), target).sum()
+    w = torch.autograd.grad(similarity, mean)[0] / count  # (B, D)
+    back = ((w if block.scale2 is None else w * block.scale2) @ block.fc2.weight)[:, None] * own[..., None]
+    gradient = torch.autograd.grad(hidden, middle, back)[0] + w[:, None] * own[..., None]  # (B, T, D)
     gradient = (gradient if block.scale1 is None else gradient * block.scale1) @ block.out.weight
     by_attention = block.split(gradient) @ values.transpose(-1, -2)  # (B, heads, T, T)
     if block.causal:
         by_attention = by_attention.tril()
-    return by_attention.float().relu().mean(1).sum(1) / count
+    return leaving, by_attention.float().relu().mean(1).sum(1) / count
 
 
 def projected(block: Block, mixed: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = No
     for name, value in (("steps", steps), ("copies", copies)):
         if value < 1:
             raise ValueError(f"m2ib: {name} is {value}; it takes at least 1.")
-    h = tokens.streams[layer].float()  # (B, T, D)
+    h = tokens.stream(layer).float()  # (B, T, D)
     B, T, D = h.shape
     real = torch.arange(T, device=h.device) < tokens.lengths[:, None]  # (B, T): padding carries no information
     size = (tokens.lengths * D).float()[:, None, None]  # elements that the mean over C runs over
@@ -74,7 +74,7 @@ class Noise:
     def __init__(self, tokens: Tokens, seed: int | Sequence[int], copies: int, D: int):
         self.generators = [torch.Generator().manual_seed(s) for s in seeds_of(seed, len(tokens), "m2ib")]
         self.shapes = [(copies, int(T), D) for T in tokens.lengths]
-        self.device, self.longest = tokens.x.device, tokens.streams[0].shape[1]
+        self.device, self.longest = tokens.x.device, tokens.stream(0).shape[1]
 
     def draw(self) -> Tensor:
         """(copies, B, T, D), zero over padding; drawn on the CPU, so that every device sees the same."""

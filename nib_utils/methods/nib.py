@@ -36,7 +36,7 @@ def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = Non
         raise ValueError(f"nib: steps is {steps}; it takes at least 1.")
     if branch not in ("constant", "recomputed"):
         raise ValueError(f"nib: branch is {branch!r}; it takes 'constant' or 'recomputed'.")
-    z, at, entered = tokens.streams[layer], tokens.at, layer
+    z, at, entered = tokens.stream(layer), tokens.at, layer
     if branch == "constant":
         path, layer = narrowed_block(tower.blocks[layer], z), layer + 1
     else:

@@ -25,15 +25,18 @@ def walk(tower: Tower, tokens: Tokens, target: Tensor, size: float, steps: int, 
 
     stop: a sample goes no further once its cosine has fallen to this; None: all take every step.
     """
-    parts = []
+    parts, features = [], []
     for x, at, goal in tokens.chunks(tokens.x, target):
         position, enter = start(tower, x)
         same = None if tower.grid else (x[:, :, None] == x[:, None]).to(position.dtype)  # (B, T, T)
         scores = torch.zeros(position.shape[:2], device=x.device)
-        for _ in range(steps):
+        for step in range(steps):
             position.requires_grad_()
             with torch.enable_grad():
-                similarity = cosine(tower.finish(enter(position), 0, at), goal)
+                feature = tower.finish(enter(position), 0, at)
+                similarity = cosine(feature, goal)
+            if step == 0:  # nothing has moved yet
+                features.append(feature)
             gradient = torch.autograd.grad(similarity.sum(), position)[0]
             if stop is not None:
                 gradient = gradient * (similarity > stop)[:, None, None].to(gradient.dtype)
@@ -43,4 +46,5 @@ def walk(tower: Tower, tokens: Tokens, target: Tensor, size: float, steps: int, 
             scores += size * gradient.float().abs().sum(-1)
             position = position.detach() - size * gradient.sign()
         parts.append(scores)
+    tokens.feature = torch.cat(features).detach()
     return torch.cat(parts)
