@@ -9,7 +9,7 @@ from ..towers import Block, Norm, Tower
 from .record import method
 
 
-@method(title="AttnLRP", group="rival", source="Achtibat et al., ICML 2024", forwards=2.5, gradients=True, signed=True)
+@method(title="AttnLRP", group="rival", source="Achtibat et al., ICML 2024", forwards=2.9, gradients=True, signed=True)
 def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """Relevance of each token entering block 0, summed over channels: signed scores (B, T).
 

@@ -11,7 +11,7 @@ from ..towers import Tower
 from .record import method
 
 
-@method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=2.5, gradients=True,
+@method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=2.6, gradients=True,
         attention=True)
 def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """Row of the pooled token of `(I + A_L) ... (I + A_1)`, `A_l = mean_heads relu(gradient * attention)`: (B, T) >= 0.

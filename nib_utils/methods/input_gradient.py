@@ -10,7 +10,7 @@ from .entrance import input_gradients
 from .record import method
 
 
-@method(title="Input gradient", group="canonical", source="Simonyan et al., 2014", forwards=2.5, gradients=True,
+@method(title="Input gradient", group="canonical", source="Simonyan et al., 2014", forwards=2.7, gradients=True,
         pixels=True)
 def input_gradient(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """The largest `|d cosine / d input|` over channels: scores >= 0 of pixels (B, H, W), or of words (B, T).

@@ -10,7 +10,7 @@ from .entrance import input_gradients
 from .record import method
 
 
-@method(title="Input x gradient", group="canonical", source="Shrikumar et al., 2017", forwards=2.5, gradients=True,
+@method(title="Input x gradient", group="canonical", source="Shrikumar et al., 2017", forwards=2.7, gradients=True,
         signed=True, pixels=True)
 def input_x_gradient(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     """`sum_c x_c d cosine / d x_c`: signed scores of pixels (B, H, W), or of words (B, T).

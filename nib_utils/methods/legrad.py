@@ -10,7 +10,7 @@ from ..towers import Block, Tower, pick
 from .record import method
 
 
-@method(title="LeGrad", group="rival", source="Bousselham et al., ICCV 2025", forwards=1.7, gradients=True,
+@method(title="LeGrad", group="rival", source="Bousselham et al., ICCV 2025", forwards=2.2, gradients=True,
         attention=True)
 def legrad(tower: Tower, tokens: Tokens, target: Tensor, *, first: int = 0) -> Tensor:
     """Mean over blocks, heads and queries of `relu(d s_l / d attention_l)`: scores (B, T) >= 0.

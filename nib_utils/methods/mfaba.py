@@ -9,7 +9,7 @@ from .record import method
 from .walk import walk
 
 
-@method(title="MFABA", group="published", source="as released with NIB, ICLR 2025", forwards=21, gradients=True)
+@method(title="MFABA", group="published", source="as released with NIB, ICLR 2025", forwards=24, gradients=True)
 def mfaba(tower: Tower, tokens: Tokens, target: Tensor, *, steps: int = 10, size: float = 0.01) -> Tensor:
     """`-sum_j (x_{j+1} - x_j) g_j` along `x_{j+1} = x_j - size sign(g_j)`, g_j the gradient: scores (B, T) >= 0.
 
