@@ -33,6 +33,8 @@ def pointing(maps: Tensor, masks: Tensor) -> Tensor:
     """Whether the highest pixel of each map (B, H, W) lies in its mask (B, H, W): (B,) of 0 and 1.
 
     Where several pixels share the maximum, the share of them that lies in the mask: what chance would give.
+
+    >>> nib.pointing(ex.image, nib.box_masks([(10, 20, 40, 60)], 64, 64))
     """
     top = maps == maps.amax((1, 2), keepdim=True)
     return (top & masks).sum((1, 2)) / top.sum((1, 2))
@@ -42,6 +44,8 @@ def mass(scores: Tensor, masks: Tensor) -> Tensor:
     """Share of the positive patch scores (B, gh, gw), spread over the pixels, that lies in the mask: (B,) in 0..1.
 
     A map without a positive score puts no mass anywhere and gets 0.
+
+    >>> nib.mass(ex.image_scores, nib.box_masks([(10, 20, 40, 60)], 64, 64))
     """
     cover = F.adaptive_avg_pool2d(masks.float()[:, None], scores.shape[1:])[:, 0]  # (B, gh, gw): share of each patch
     positive = scores.clamp(min=0)

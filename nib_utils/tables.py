@@ -50,6 +50,9 @@ def main_table(rows: pd.DataFrame, dataset: str, single: Mapping[str, float]) ->
     Columns: pairs; those of `ranked` for `<protocol>_<metric>`, in percent; fps (pairs per second in batches)
     and fps_single (one pair at a time, from `single`); `paper_<metric>` and paper_fps where the paper reports
     this dataset, for methods that it has and we have not run, too.
+
+    >>> rows = pd.concat({m: nib.evaluate(clip, pairs, m) for m in ("nib", "random")}, names=["method", "pair"])
+    >>> tables.main_table(rows.reset_index(), "shapes", {})
     """
     groups = rows.groupby("method", sort=False)
     table = pd.concat([groups.size().rename("pairs"), ranked(rows, BETTER)], axis=1)
@@ -64,6 +67,8 @@ def beside_published(root: str | Path, model: str) -> pd.DataFrame:
 
     root: the folder of main_table's results; model: whose. Columns dataset, method, metric, paper, measured
     (published protocol, or pairs per second one at a time), NaN where there is nothing to set beside it.
+
+    >>> tables.beside_published("results/main_table", "ViT-B/32").dropna()
     """
     frames = []
     for dataset in DATASETS:
@@ -86,6 +91,9 @@ def headlines() -> pd.DataFrame:
     Each is a gain of NIB over M2IB: `1 - smaller / larger` of the two means of a metric, averaged over the three
     data sets and over the metrics named. That is a share of the larger value; `over_m2ib` is what is commonly
     called an improvement, relative to M2IB's own value. Columns paper_says, recomputed, over_m2ib, in percent.
+
+    >>> tables.headlines().loc["text interpretability", "recomputed"].round(2)
+    58.83
     """
     table = pd.concat({d: published_table(d) for d in DATASETS})
     nib, m2ib = (table.xs(name, level="method") for name in ("nib", "m2ib"))
@@ -107,6 +115,9 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit
     """Bars by method, a panel per metric, with 95 % intervals; green where significantly best.
 
     unit: what the bars are counted in; paper: for a metric, the column with the paper's own number, drawn as a mark.
+
+    >>> better = {"corrected_image_drop": "lower"}
+    >>> tables.plot_ranked(tables.ranked(rows, better), better, "a hundred pairs", "percent of a cosine")
     """
     import matplotlib.pyplot as plt
 

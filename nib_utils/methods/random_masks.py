@@ -15,20 +15,21 @@ class Masks:
     than the shape needs, and cut out at a random shift of less than a cell.
     """
 
-    def __init__(self, n: int, shape: Sequence[int], cells: int, p: float, seed: int):
-        generator = torch.Generator().manual_seed(seed)
+    def __init__(self, n: int, shape: Sequence[int], cells: int, p: float, seed: int,
+                 device: torch.device | str = "cpu"):
+        generator = torch.Generator().manual_seed(seed)  # chance is the CPU's, so that every device has the same
         self.shape = tuple(shape)
-        self.grids = (torch.rand(n, *[cells] * len(shape), generator=generator) < p).float()
+        self.grids = (torch.rand(n, *[cells] * len(shape), generator=generator) < p).float().to(device)
         sides = [-(-size // cells) for size in shape]
-        self.shifts = [torch.randint(side, (n,), generator=generator) for side in sides]
-        self.weights = [stretch(cells, (cells + 1) * side) for side in sides]
+        self.shifts = [torch.randint(side, (n,), generator=generator).to(device) for side in sides]
+        self.weights = [stretch(cells, (cells + 1) * side).to(device) for side in sides]
 
     def __len__(self) -> int:
         return len(self.grids)
 
     def __getitem__(self, rows: Tensor) -> Tensor:
         """(n, *shape)."""
-        ways = [w[shift[rows, None] + torch.arange(size)]  # (n, size, cells)
+        ways = [w[shift[rows, None] + torch.arange(size, device=w.device)]  # (n, size, cells)
                 for w, shift, size in zip(self.weights, self.shifts, self.shape)]
         if len(ways) == 1:
             return (ways[0] @ self.grids[rows][..., None])[..., 0]

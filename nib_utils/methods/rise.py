@@ -40,24 +40,23 @@ def rise(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = No
         if given is not None and not (given.shape[1:] == shape or (
                 given.ndim == 2 and tower.grid is None and given.shape[1] >= length)):
             raise ValueError(f"rise: the given masks are {tuple(given.shape)}; they must be (N, *{tuple(shape)}).")
-        looks = Masks(n, shape, cells, p, seeds[b]) if given is None else given[..., : shape[-1]]
+        looks = Masks(n, shape, cells, p, seeds[b], x.device) if given is None else given[..., : shape[-1]]
         cosines, weighted, opened = look(tower, x, tokens.at[b], target[b], looks, tokens.rows)
         if centred:
             weighted = weighted - cosines.mean() * opened
-        scores.append((weighted / len(looks) / p).float().to(x.device))
+        scores.append((weighted / len(looks) / p).float())
     return pad_sequence(scores, batch_first=True) if tower.grid is None else torch.stack(scores)
 
 
 @torch.no_grad()
 def look(tower: Tower, x: Tensor, at: Tensor, goal: Tensor, masks: Masks | Tensor, rows: int) -> tuple[Tensor, ...]:
-    """One input through all masks: the cosines (N,), `sum_i cos_i M_i` and `sum_i M_i` (H, W) or (T,), on the CPU."""
+    """One input through all masks: the cosines (N,), `sum_i cos_i M_i` and `sum_i M_i` (H, W) or (T,)."""
     leaf, enter = entrance(tower, x)
     cosines, weighted, opened = [], 0, 0
     for some in torch.arange(len(masks)).split(rows):
-        m = masks[some]
-        openness = m.to(leaf.device, leaf.dtype).unsqueeze(1 if tower.grid else -1)  # the same for every channel
-        s = cosine(tower.finish(enter(leaf * openness), 0, at.expand(len(some))), goal).cpu()
-        cosines.append(s)
-        weighted = weighted + torch.tensordot(s, m.cpu().float(), 1).double()
-        opened = opened + m.cpu().float().sum(0).double()
+        m = masks[some].to(leaf.device).float()
+        openness = m.to(leaf.dtype).unsqueeze(1 if tower.grid else -1)  # the same for every channel
+        cosines.append(cosine(tower.finish(enter(leaf * openness), 0, at.expand(len(some))), goal))
+        weighted = weighted + torch.tensordot(cosines[-1], m, 1).double()
+        opened = opened + m.sum(0).double()
     return torch.cat(cosines).double(), weighted, opened
