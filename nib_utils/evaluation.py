@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
+from collections import Counter
 from numbers import Integral
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import torch
 from .clip import Clip
 from .data import manifest
 from .data_files import check_whole, need_columns
-from .explain import explain
+from .explain import explain, warn_blank
 from .files import HERE, write_whole
 from .metrics import PROTOCOLS, confidence
 from .options import check_options, find
@@ -39,6 +41,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     work = (clip, pairs, method, options | per_tower, seed, truncate)
     file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
     done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
+    blank, new = Counter(), len(pairs) - len(done)
     with progress(len(pairs), method, done=len(done)) as bar:
         for first in range(len(done), len(pairs), chunk):
             part = pairs.iloc[first : first + chunk]
@@ -46,7 +49,10 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             pixels, ids = clip.pixels(list(part.image)), clip.ids(list(part.caption), truncate)  # read once for all
             chance = {"seed": seed} if function.about.noise else {}
             here = {name: from_row(chance | given, first, len(part)) for name, given in per_tower.items()}
-            ex = explain(clip, pixels, ids, method, progress=False, **here, **options)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
+                ex = explain(clip, pixels, ids, method, progress=False, **here, **options)
+            blank.update(ex.blank)
             seconds = (time.perf_counter() - start) / len(part)
             columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol, features=ex.features)
                        .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
@@ -57,6 +63,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(file, lambda part, done=done: done.to_csv(part, index=False))
             bar.update(len(part))
+    warn_blank(clip, method, {kind: options | per_tower[f"{kind}_options"] for kind in ("image", "text")}, blank, new)
     return done
 
 

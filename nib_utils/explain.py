@@ -32,6 +32,7 @@ class Explanation:
     captions: list[str]
     pictures: list = field(default_factory=list, repr=False)  # (H, W, 3) uint8 each, what the model saw
     features: tuple = ()  # (B, E) of the images and of the captions, as encode_image and encode_text give them
+    blank: dict[str, int] = field(default_factory=dict)  # images and texts in which the method finds nothing
 
     def __repr__(self) -> str:
         return f"<Explanation of {len(self.captions)} pairs by {self.method}>"
@@ -94,23 +95,28 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
             parts["similarity"].extend(cosine(image.feature, text.feature).cpu())
             parts["features"].append((image.feature, text.feature))
             bar.update(len(image))
-    for kind, count in blank.items():
-        if count:
-            last = per_tower[kind].get("layer") == (clip.image if kind == "image" else clip.text).depth - 1
-            why = ("at the last layer only the pooled token acts; choose an earlier one" if last else
-                   "as the method sees it, nothing speaks for the match")
-            warnings.warn(f"{method} finds nothing in {count} of {len(ids)} {kind}s: every {PLACE[kind]} scores zero, "
-                          f"so the map is blank ({why}).", stacklevel=2)
+    warn_blank(clip, method, per_tower, blank, len(ids))
     words = [clip.tokenizer.words(i.tolist()) for i in ids]
     captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(texts, words)]
     stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
     return Explanation(
         method, stack("similarity"), stack("image"), stack("image_scores"), parts["text"],
         [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
-        [clip.preprocess.undo(x) for x in pixels], tuple(torch.cat(f) for f in zip(*parts["features"])))
+        [clip.preprocess.undo(x) for x in pixels], tuple(torch.cat(f) for f in zip(*parts["features"])), blank)
 
 
 PLACE = {"image": "patch", "text": "word"}
+
+
+def warn_blank(clip: Clip, method: str, per_tower: dict[str, dict], blank: dict[str, int], pairs: int) -> None:
+    """Say in how many of the images and texts a method, with the options that it had there, finds nothing."""
+    for kind, tower in (("image", clip.image), ("text", clip.text)):
+        if count := blank.get(kind, 0):
+            last = per_tower[kind].get("layer") == tower.depth - 1
+            why = ("at the last layer only the pooled token acts; choose an earlier one" if last else
+                   "as the method sees it, nothing speaks for the match")
+            warnings.warn(f"{method} finds nothing in {count} of {pairs} {kind}s: every {PLACE[kind]} scores zero, "
+                          f"so the map is blank ({why}).", stacklevel=3)
 
 
 def says_nothing(kind: str, tokens: Tokens, raw: Tensor) -> int:

@@ -355,3 +355,9 @@ def test_published_numbers_stand_beside_measured_ones_or_a_blank(tmp_path):
     found = tables.beside_published(tmp_path, "ViT-B/32").set_index(["dataset", "method", "metric"])
     assert found.loc[("cc", "nib", "image_drop"), "measured"] == 2.5 and found.measured.notna().sum() == 4
     assert found.loc[("cc", "nib", "image_drop"), "paper"] == 0.9439
+
+
+def test_blank_maps_of_all_chunks_are_told_of_once(clip, pairs):
+    with pytest.warns(UserWarning, match=f"nib finds nothing in {len(pairs)} of {len(pairs)} images") as told:
+        nib.evaluate(clip, pairs, "nib", chunk=2, image_options={"layer": clip.image.depth - 1})
+    assert len([w for w in told if "finds nothing" in str(w.message)]) == 1
