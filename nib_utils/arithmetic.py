@@ -1,6 +1,8 @@
 """How near a method comes to the limit: its matrix products counted, and the rate at which this machine does them."""
 from __future__ import annotations
 
+import ctypes
+import gc
 import statistics
 import threading
 import time
@@ -50,13 +52,18 @@ def product_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.
 def peak_memory(work: Callable[[], object], device: torch.device | str = "cpu") -> float:
     """What `work` needs on top of what was there, at its largest, in GB: allocated on a GPU, resident on a CPU.
 
-    A process that once was larger keeps free memory, from which work is served unseen: on a CPU this can be less.
+    A process that once was larger keeps free memory, from which work would be served unseen; so on a CPU it is given
+    back to the system first, where the C library can (glibc).
     """
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / 1e9
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        gc.collect()
+        trim(0)
     seen, done = [resident()], threading.Event()
 
     def watch():

@@ -42,9 +42,12 @@ class Clip:
     def dtype(self) -> torch.dtype:
         return self.image.dtype
 
-    def pixels(self, images) -> Tensor:
-        """PIL images, paths, or preprocessed pixels -> (B, 3, H, W) float32 on the model's device."""
-        return read_pixels(images, self.preprocess).to(self.device)
+    def pixels(self, images, first: int = 0) -> Tensor:
+        """PIL images, paths, or preprocessed pixels -> (B, 3, H, W) float32 on the model's device.
+
+        first: the number of the first of them, when they are a part of more and one cannot be read.
+        """
+        return read_pixels(images, self.preprocess, first).to(self.device)
 
     def ids(self, texts, truncate: bool = False) -> list[Tensor]:
         """Sentences or 1-D id arrays -> ids with SOS and EOS, one (T,) per caption."""

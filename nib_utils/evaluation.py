@@ -17,7 +17,7 @@ from .data_files import check_whole, need_columns
 from .explain import explain, warn_blank
 from .files import HERE, write_whole
 from .metrics import PROTOCOLS, confidence
-from .options import check_options, find
+from .options import check_request
 from .progress import progress
 
 
@@ -34,28 +34,28 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     """
     need_columns(pairs, "image", "caption")
     check_whole("chunk", chunk, 1)
-    function = find(method)
     per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
-    for given in per_tower.values():
-        check_options(method, function, options | given)
+    function = check_request(clip, method, {name: options | given for name, given in per_tower.items()})
     work = (clip, pairs, method, options | per_tower, seed, truncate)
     file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
+    ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
     done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
     blank, new = Counter(), len(pairs) - len(done)
     with progress(len(pairs), method, done=len(done)) as bar:
         for first in range(len(done), len(pairs), chunk):
             part = pairs.iloc[first : first + chunk]
             start = time.perf_counter()
-            pixels, ids = clip.pixels(list(part.image)), clip.ids(list(part.caption), truncate)  # read once for all
+            pixels, captions = clip.pixels(list(part.image), first), ids[first : first + chunk]  # read once for all
             chance = {"seed": seed} if function.about.noise else {}
             here = {name: from_row(chance | given, first, len(part)) for name, given in per_tower.items()}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
-                ex = explain(clip, pixels, ids, method, progress=False, **here, **options)
+                warnings.filterwarnings("ignore", ".*has never learnt")  # said above
+                ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
+                seconds = (time.perf_counter() - start) / len(part)
+                columns = [confidence(clip, pixels, captions, ex.image, ex.text, protocol, features=ex.features)
+                           .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
             blank.update(ex.blank)
-            seconds = (time.perf_counter() - start) / len(part)
-            columns = [confidence(clip, pixels, ids, ex.image, ex.text, protocol, features=ex.features)
-                       .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
             rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)

@@ -102,8 +102,11 @@ def read_image(image, where: str) -> Image.Image:
         raise ValueError(f"{where}: '{image}' cannot be read as an image ({error}); replace or remove it.") from None
 
 
-def read_pixels(images, preprocess: Preprocess) -> Tensor:
-    """Pictures, paths, or pixels already preprocessed (B, 3, H, W) -> checked pixels (B, 3, H, W) float32."""
+def read_pixels(images, preprocess: Preprocess, first: int = 0) -> Tensor:
+    """Pictures, paths, or pixels already preprocessed (B, 3, H, W) -> checked pixels (B, 3, H, W) float32.
+
+    first: what the first of them is called when one cannot be read.
+    """
     if isinstance(images, np.ndarray) and images.dtype != object:
         images = torch.from_numpy(images)
     if isinstance(images, Tensor):
@@ -120,7 +123,7 @@ def read_pixels(images, preprocess: Preprocess) -> Tensor:
         if len(shapes) > 1:
             raise ValueError(f"pixels of different shapes were given, {sorted(shapes)}; preprocess all images alike.")
         return read_pixels(torch.stack([torch.as_tensor(x) for x in images]), preprocess)
-    return torch.stack([preprocess(read_image(image, f"image {i}")) for i, image in enumerate(images)])
+    return torch.stack([preprocess(read_image(image, f"image {i}")) for i, image in enumerate(images, first)])
 
 
 def check_pixels(x: Tensor, size: tuple[int, int]) -> Tensor:

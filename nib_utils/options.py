@@ -17,8 +17,8 @@ def find(method: str) -> Callable:
     return METHODS[method]
 
 
-def check_request(clip: Clip, method: str, per_tower: dict, only: str | None, text_target: str,
-                  batch_size: int | None) -> Callable:
+def check_request(clip: Clip, method: str, per_tower: dict, only: str | None = None, text_target: str = "own",
+                  batch_size: int | None = None) -> Callable:
     """The method's function, when everything that was asked of `explain` makes sense."""
     if not isinstance(clip, Clip):
         raise TypeError(f"the first argument is a {type(clip).__name__}; pass load_clip(...) or wrap(model).")

@@ -27,8 +27,6 @@ class Results:
 
     def __init__(self, root: str | Path, notebook: str, model: str, dataset: str, parameters: dict):
         self.folder = Path(root) / notebook / f"{slug(model)}-{slug(dataset)}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{notebook}.json").unlink(missing_ok=True)  # the old record must not vouch for new numbers
         self.cache = Path(root).resolve().parent / "runs" / "pairs"  # finished pairs of interrupted runs
         self.notebook, self.parameters, self.files = notebook, parameters, []
         self.start = time.perf_counter()
@@ -48,10 +46,15 @@ class Results:
                   "seconds": round(time.perf_counter() - self.start, 1), "commit": commit(),
                   "python": platform.python_version(), "machine": platform.machine(),
                   "versions": {name: found for name in PACKAGES if (found := installed(name))}}
+        self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(record, indent=1, default=str) + "\n"
         write_whole(self.folder / f"{self.notebook}.json", lambda part: part.write_text(text))
 
     def place(self, file: str) -> Path:
+        """Where a product goes; with the first, the old record goes, which must not vouch for new numbers."""
+        if not self.files:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{self.notebook}.json").unlink(missing_ok=True)
         self.files.append(file)
         return self.folder / file
 

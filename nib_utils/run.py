@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .borrow import need
 from .files import HERE
+from .options import find
 from .progress import BATCH
 from .results import slug
 
@@ -67,14 +68,20 @@ def download(given: argparse.Namespace) -> None:
 
 def run_notebooks(given: argparse.Namespace) -> None:
     """`run`: the notebooks, one after another, when the parameters fit all of them."""
-    fast = os.environ.get("FAST") == "1"
-    results = given.results or ("results-fast" if fast else "results")
-    named = {k: v for k in ("model", "dataset", "root", "n") if (v := getattr(given, k)) is not None}
+    fast = os.environ.get("FAST", "").lower() not in ("", "0", "no", "false")
     yaml = need("yaml", "'nib-utils[notebooks]'")
     extra = {name: yaml.safe_load(value) for name, value in given.parameter}
+    fast = bool(extra.get("fast", fast))
+    results = given.results or ("results-fast" if fast else "results")
+    named = {k: v for k in ("model", "dataset", "root", "n") if (v := getattr(given, k)) is not None}
     parameters = {"results": str(Path(results).resolve())} | named | extra | ({"fast": True} if fast else {})
     for name in given.notebooks:
         check_parameters(name, parameters)
+    try:
+        Path(results).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"the folder of results, '{results}', cannot be made ({error.strerror}); "
+                         "name another with --results.") from None
     for name in given.notebooks:
         execute(name, parameters)
 
@@ -93,11 +100,21 @@ def check_parameters(name: str, parameters: dict) -> None:
     for parameter, value in parameters.items():
         if parameter not in known:
             raise ValueError(f"{name} has no parameter {parameter!r}; it has {', '.join(known)}.")
+        if parameter == "methods" and value is not None:
+            check_methods(value)
         default = ast.literal_eval(known[parameter]["default"])
         kinds = (int, float) if isinstance(default, float) else type(default)
         if default is not None and value is not None and not isinstance(value, kinds):
             raise TypeError(f"{name}: parameter {parameter} is {value!r}, a {type(value).__name__}; "
                             f"it takes a {type(default).__name__} like {default!r}.")
+
+
+def check_methods(names) -> None:
+    """Refuse what is no list of methods before any of them is run."""
+    if not isinstance(names, list) or not names:
+        raise TypeError(f"methods is {names!r}; it takes a list of names, as in -p methods '[nib, chefer]'.")
+    for name in names:
+        find(name)
 
 
 def execute(name: str, parameters: dict) -> Path:

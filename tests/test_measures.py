@@ -361,3 +361,17 @@ def test_blank_maps_of_all_chunks_are_told_of_once(clip, pairs):
     with pytest.warns(UserWarning, match=f"nib finds nothing in {len(pairs)} of {len(pairs)} images") as told:
         nib.evaluate(clip, pairs, "nib", chunk=2, image_options={"layer": clip.image.depth - 1})
     assert len([w for w in told if "finds nothing" in str(w.message)]) == 1
+
+
+def test_evaluate_names_the_row_of_the_whole(clip, pairs, tmp_path):
+    long = pairs.copy()
+    long.loc[7, "caption"] = "red " * 100
+    with pytest.raises(ValueError, match="^caption 7 has 102 tokens"):
+        nib.evaluate(clip, long, "nib", chunk=4, cache=tmp_path)
+    assert not list(tmp_path.iterdir())  # said before anything was computed
+    gone = pairs.astype({"image": object})
+    gone.loc[7, "image"] = "gone.png"
+    with pytest.raises(FileNotFoundError, match="^image 7: there is no file at 'gone.png'"):
+        nib.evaluate(clip, gone, "nib", chunk=4)
+    with pytest.raises(TypeError, match="the first argument is a NoneType"):
+        nib.evaluate(None, pairs, "nib")

@@ -281,3 +281,12 @@ def test_bfloat16_is_close_to_float32(method):
     torch.testing.assert_close(half.similarity, full.similarity, atol=0.03, rtol=0)
     correlation = np.corrcoef(torch.cat(half.text), torch.cat(full.text))[0, 1]
     assert correlation > 0.9
+
+
+@pytest.mark.parametrize("method, options, words", [
+    ("m2ib", dict(learning_rate=-1.0), "learning_rate -1.0; they take"), ("m2ib", dict(beta=-0.5), "beta is -0.5"),
+    ("m2ib", dict(seed=2**80), "is no integer of 64 bits"), ("random", dict(seed=[0.5] * 4), "seed 0.5 is no integer"),
+    ("rise", dict(masks=0), "rise: masks is 0; it takes at least 1."), ("rise", dict(p=0.0), "rise: p is 0.0; it takes")])
+def test_options_out_of_range_are_named(clip, pairs, method, options, words):
+    with pytest.raises(ValueError, match=words):
+        nib.explain(clip, *pairs, method=method, **options)

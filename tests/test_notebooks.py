@@ -100,6 +100,9 @@ def test_quickstart_on_a_picture_of_ones_own(tmp_path, monkeypatch):
     (["run", "mini_accuracy", "main_table", "--n", "3"], "mini_accuracy has no parameter 'n'"),
     (["run", "quickstart", "-p", "image", "none.jpg"], "with a picture of your own, give its captions too"),
     (["run", "quickstart", "--model", "ViT-B/33"], "ValueError: no model is called 'ViT-B/33'"),
+    (["run", "main_table", "-p", "methods", "nib"], "methods is 'nib'; it takes a list of names"),
+    (["run", "main_table", "-p", "methods", "[]"], "methods is \\[\\]; it takes a list of names"),
+    (["run", "main_table", "-p", "methods", "[nib, nob]"], "^nib_utils: no method is called 'nob'"),
 ])
 def test_the_batch_says_what_is_wrong(arguments, words, tmp_path, capfd):
     import re
@@ -107,3 +110,28 @@ def test_the_batch_says_what_is_wrong(arguments, words, tmp_path, capfd):
     assert run.main([*arguments, "--results", str(tmp_path / "results")]) == 1
     last = capfd.readouterr().err.strip().splitlines()
     assert any(re.search(words, line) for line in last), last[-3:]
+
+
+def test_a_run_that_fails_leaves_the_results_of_a_good_one(tmp_path):
+    record = tmp_path / "results" / "mini_accuracy" / "mini-shapes" / "mini_accuracy.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    arguments = ["run", "mini_accuracy", "-p", "scenes", "-3", "--results", str(tmp_path / "results")]
+    assert run.main(arguments) == 1
+    assert record.read_text() == "{}"
+
+
+def test_results_that_cannot_be_written_are_said_to_be(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run.main(["run", "report", "--results", str(tmp_path / "file" / "results")]) == 1
+    assert "file/results', cannot be made (Not a directory); name another with --results." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word, folder", [("1", "results-fast"), ("yes", "results-fast"), ("0", "results"), ("", "results")])
+def test_fast_runs_have_a_folder_of_their_own(word, folder, tmp_path, monkeypatch):
+    ran = {}
+    monkeypatch.setenv("FAST", word)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "execute", lambda name, parameters: ran.update(parameters))
+    assert run.main(["run", "theory"]) == 0
+    assert (Path(ran["results"]).name, ran.get("fast", False)) == (folder, folder == "results-fast")

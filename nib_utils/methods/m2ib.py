@@ -34,6 +34,8 @@ def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = No
     for name, value in (("steps", steps), ("copies", copies)):
         if value < 1:
             raise ValueError(f"m2ib: {name} is {value}; it takes at least 1.")
+    if beta < 0 or learning_rate <= 0:
+        raise ValueError(f"m2ib: beta is {beta}, learning_rate {learning_rate}; they take at least 0, and more than 0.")
     h = tokens.stream(layer).float()  # (B, T, D)
     B, T, D = h.shape
     real = torch.arange(T, device=h.device) < tokens.lengths[:, None]  # (B, T): padding carries no information

@@ -46,7 +46,10 @@ def stretch(cells: int, size: int) -> Tensor:
 
 def seeds_of(seed: int | Sequence[int], count: int, name: str) -> list[int]:
     """One seed per sample: pair b has seed + b, or its own."""
-    seeds = [int(seed) + b for b in range(count)] if isinstance(seed, Integral) else [int(s) for s in seed]
+    seeds = [int(seed) + b for b in range(count)] if isinstance(seed, Integral) else list(seed)
     if len(seeds) != count:
         raise ValueError(f"{name}: {len(seeds)} seeds for {count} pairs; pass an integer or one seed per pair.")
-    return seeds
+    for s in seeds:
+        if not isinstance(s, Integral) or not -(2**63) <= s < 2**63:
+            raise ValueError(f"{name}: seed {s!r} is no integer of 64 bits.")
+    return [int(s) for s in seeds]

@@ -31,8 +31,11 @@ def rise(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = No
     >>> scores = rise(clip.image, tokens, clip.encode_text("a cat"), masks=1000)
     """
     n = masks if masks is not None else 200 if tower.grid is None else 6000
-    if n < 1 or cells < 1 or not 0 < p <= 1:
-        raise ValueError(f"rise: masks is {n}, cells {cells}, p {p}; it takes at least 1, at least 1 and 0 < p <= 1.")
+    for name, value in (("masks", n), ("cells", cells)):
+        if value < 1:
+            raise ValueError(f"rise: {name} is {value}; it takes at least 1.")
+    if not 0 < p <= 1:
+        raise ValueError(f"rise: p is {p}; it takes a chance above 0 and up to 1.")
     seeds, scores = seeds_of(seed, len(tokens), "rise"), []
     for b, length in enumerate(tokens.lengths.tolist()):
         x = tokens.x[b : b + 1] if tower.grid else tokens.x[b : b + 1, :length]  # one image, or one caption's own ids
