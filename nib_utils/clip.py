@@ -118,6 +118,8 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
 
     >>> clip = nib.load_clip("mini")
     """
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype is {dtype!r}; pass torch.float32, torch.bfloat16 or torch.float16.")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if spec == "mini":
         return wrap(mini.load().to(device, dtype), name=spec)

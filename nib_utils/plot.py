@@ -110,11 +110,13 @@ def plot_methods(explanations: Sequence, masks: Sequence | None = None, width: f
     >>> plot_methods([nib.explain(clip, [picture] * 3, phrases, m) for m in nib.PUBLISHED])
     """
     first, columns = explanations[0], 1 + len(explanations)
+    captions = [textwrap.fill(caption, 30) for caption in first.captions]
+    lines = sum(max(caption.count("\n"), 1) for caption in captions)
     figure, axes = plt.subplots(len(first.captions), columns, squeeze=False, layout="constrained",
-                                figsize=(width * columns, 1.12 * width * len(first.captions) + 0.9))
+                                figsize=(width * columns, width * len(captions) + 0.12 * lines + 1.1))
     for i, (left, *rest) in enumerate(axes):
         show_image(left, first.pictures[i])
-        left.set_title(textwrap.fill(first.captions[i], 30), fontsize=7)
+        left.set_title(captions[i], fontsize=7)
         for axis, ex in zip(rest, explanations):
             show_map(axis, ex.pictures[i], ex.image[i])
             if masks is not None:
@@ -124,8 +126,9 @@ def plot_methods(explanations: Sequence, masks: Sequence | None = None, width: f
     return figure
 
 
-def plot_words(explanations: Sequence, pair: int = 0, width: float = 10.0):
+def plot_words(explanations: Sequence, pair: int = 0, width: float | None = None):
     """One caption under every method: a row per method, its words coloured from its least to its most relevant."""
+    width = width or max(10.0, 0.66 * len(explanations[0].tokens[pair]) + 1.5)  # room for the words
     figure, axes = plt.subplots(len(explanations), 2, squeeze=False, layout="constrained",
                                 figsize=(width, 0.42 * len(explanations) + 0.8), gridspec_kw={"width_ratios": [1, 8]})
     for (left, right), ex in zip(axes, explanations):

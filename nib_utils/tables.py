@@ -123,6 +123,7 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit
 
     figure, axes = plt.subplots(1, len(better), figsize=(2.1 + 2.6 * len(better), 1.1 + 0.24 * len(table)),
                                 sharey=True, squeeze=False, layout="constrained")
+    axes[0, 0].set_ymargin(0.01)
     y = np.arange(len(table))
     for axis, (metric, direction) in zip(axes[0], better.items()):
         best = table.get(f"{metric}_best", pd.Series(False, table.index)).eq(True)  # a method not run has none
@@ -138,7 +139,8 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit
         axis.tick_params(labelsize=8)
     axes[0, 0].set_yticks(y, table.index)
     axes[0, 0].invert_yaxis()
-    figure.suptitle(f"{title} (lines: 95 % intervals; green: significantly best)", fontsize=10)
+    best = any(table.get(f"{metric}_best", pd.Series()).eq(True).any() for metric in better)
+    figure.suptitle(f"{title} (lines: 95 % intervals; {'green: ' if best else 'none is '}significantly best)", fontsize=10)
     return figure
 
 

@@ -54,3 +54,8 @@ def test_a_broken_file_is_one_sentence(tmp_path):
     (tmp_path / "mini.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(ValueError, match="does not hold the weights of mini"):
         mini.load(tmp_path / "mini.safetensors")
+
+
+def test_a_dtype_that_is_none_is_named():
+    with pytest.raises(TypeError, match="dtype is 'bfloat16'; pass torch.float32, torch.bfloat16"):
+        nib.load_clip("mini", dtype="bfloat16")

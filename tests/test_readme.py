@@ -63,6 +63,14 @@ def test_findings_are_the_tables():
             f"{m.text_drop_corrected:.1f}", f"{m.image_drop_published:.1f}"]
 
 
+def test_layers_are_the_tables():
+    precision = table("localization", "layers.csv").set_index("layer", append=True).average_precision
+    words = " ".join(README.split())
+    for method, own, says in (("nib", 9, "NIB's precision is {} at its own `h_9` and {} at `h_6`"),
+                              ("m2ib", 10, "M2IB's {} at its `h_10` and {} at `h_6`")):
+        assert says.format(f"{precision[method, own]:.2f}", f"{precision[method, 6]:.2f}") in words
+
+
 def test_the_overview_is_the_tables_it_joins():
     kept = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=0)
     again = overview(ROOT / "results")
