@@ -139,8 +139,9 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit
         axis.tick_params(labelsize=8)
     axes[0, 0].set_yticks(y, table.index)
     axes[0, 0].invert_yaxis()
-    best = any(table.get(f"{metric}_best", pd.Series()).eq(True).any() for metric in better)
-    figure.suptitle(f"{title} (lines: 95 % intervals; {'green: ' if best else 'none is '}significantly best)", fontsize=10)
+    some = any(table.get(f"{metric}_best", pd.Series()).eq(True).any() for metric in better)
+    green = "green: significantly best" if some else "none is significantly best"
+    figure.suptitle(f"{title} (lines: 95 % intervals; {green})", fontsize=10)
     return figure
 
 
