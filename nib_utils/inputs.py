@@ -22,7 +22,8 @@ UNREADABLE = (OSError, Image.DecompressionBombError)  # broken, or of more pixel
 class Preprocess:
     """PIL image -> normalised pixels (3, H, W): short side resized (bicubic), centre crop, mean and std.
 
-    `squash` resizes to the size directly and crops nothing, as some open_clip models ask.
+    `squash` resizes to the size directly and crops nothing, as some open_clip models ask. Greys of 16 bits become 8
+    (see `rgb`); all else is as CLIP's own. Raises ValueError for floating point pixels.
     """
 
     size: tuple[int, int] = (224, 224)
