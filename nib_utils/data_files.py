@@ -1,19 +1,23 @@
 """The files of a data set on disk: found, read and checked, or one clear sentence about what is wrong."""
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 import warnings
 from collections.abc import Sequence
+from io import StringIO
 from numbers import Integral, Real
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
+
+from .inputs import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # what a picture's name may end in
 IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # where a table's pictures may lie, beside it
+RESERVED = {"captions": "holds a list of captions in each row", "fault": "says what is wrong with a row"}  # columns
 HOW_TO_GET = {
     "cc": "Conceptual Captions (https://ai.google.com/research/ConceptualCaptions) is published as links: get them "
           "with `python -m nib_utils download-cc LIST ROOT`, or list your own pictures in cc.csv with the columns "
@@ -61,23 +65,55 @@ def pick_file(root: Path, patterns: tuple[str, ...], name: str) -> Path:
 
 def read_table(file: Path) -> pd.DataFrame:
     """A CSV or TSV (columns image or file_path, and caption), indexed by row as a spreadsheet counts them."""
+    sep, mark = ("\t", "tab") if file.suffix == ".tsv" else (",", "comma")
+    content = read_text(file)
+
+    def read(**options) -> pd.DataFrame:
+        return pd.read_csv(StringIO(content), sep=sep, keep_default_na=False, skip_blank_lines=False,
+                           skipinitialspace=True, **options)
+
     try:
+        header = read(header=None, nrows=1, dtype=str).iloc[0]  # as it stands: of two columns k pandas makes k and k.1
+        text = {name: str for name in header if name.strip() in ("image", "file_path", "caption")}
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header loses its end
-            table = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", index_col=False,
-                                dtype=dict.fromkeys(("image", "file_path", "caption"), str), keep_default_na=False,
-                                skip_blank_lines=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"'{file}' cannot be read as a table ({str(error).strip()}); save it as UTF-8 with a header, "
-                         "and put captions that contain the separator in double quotes.") from None
+            table = read(index_col=False, dtype=text)
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"'{file}' cannot be read as a table ({long_row(content, sep) or str(error).strip()}); give "
+                         f"it a header, and put a caption that contains a {mark} in double quotes.") from None
+    check_header(header.str.strip().tolist(), file)
     table.index += 2
-    found = [str(column) for column in table.columns]
+    table.columns = table.columns.str.strip()
+    found = table.columns.tolist()
     if "image" not in table:
         table = table.rename(columns={"file_path": "image"})
     missing = [name for name in ("image", "caption") if name not in table]
     if missing:
         raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has {', '.join(found)}.")
     return table[(table.astype(str) != "").any(axis=1)]  # blank lines go, but they counted as rows
+
+
+def check_header(names: list[str], file: Path) -> None:
+    """Refuse a column that is there twice, or that is called what a column of ours is."""
+    for name in names:
+        if name and names.count(name) > 1:
+            raise ValueError(f"'{file}' has {names.count(name)} columns {name!r}; rename or remove all but one.")
+        if name in RESERVED:
+            raise ValueError(f"'{file}' has a column {name!r}, which in a table of pairs {RESERVED[name]}; rename it.")
+
+
+def long_row(text: str, sep: str) -> str:
+    """The first row with more fields than the header, in words; empty if there is none."""
+    rows = csv.reader(StringIO(text, newline=""), delimiter=sep, skipinitialspace=True)
+    try:
+        header, line = next(rows, []), rows.line_num + 1
+        for row in rows:
+            if len(row) > len(header):
+                return f"line {line} has {len(row)} fields, but the header has {len(header)}"
+            line = rows.line_num + 1  # a field in quotes may go over several lines
+    except csv.Error:  # pandas says better what that is
+        pass
+    return ""
 
 
 def read_candidates(file: Path) -> pd.DataFrame:
@@ -108,10 +144,15 @@ def read_candidates(file: Path) -> pd.DataFrame:
 
 
 def read_lines(file: Path) -> list[str]:
+    return read_text(file).splitlines()
+
+
+def read_text(file: Path) -> str:
     try:
-        return file.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"'{file}' is not text in UTF-8; save it as that.") from None
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {line} of '{file}' is not text in UTF-8; save it as UTF-8.") from None
 
 
 def check_rows(table: pd.DataFrame, file: Path, broken: str, folders: Sequence[Path] = ()) -> pd.DataFrame:
@@ -150,10 +191,9 @@ def leave_out(faults: list[str], rows: Sequence[int], where: str, broken: str) -
 def readable(path: str) -> bool:
     """Whether the picture can be decoded to its end; asked only to skip those that cannot, since it reads them all."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
+        read_image(path, "")
         return True
-    except OSError:
+    except ValueError:
         return False
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from .borrow import first_line, need
 from .data_files import check_choice, leave_out
+from .inputs import UNREADABLE
 
 
 def read_hf(name: str, root: str | Path | None = None, *, split: str | None = None, config: str | None = None,
@@ -78,7 +79,7 @@ def picture(name: str, data, column: str, i: int) -> Image.Image:
             value = BytesIO(value["bytes"]) if value.get("bytes") else value.get("path")
         opened = value if isinstance(value, Image.Image) else Image.open(value)
         opened.load()
-    except (OSError, AttributeError, TypeError, SyntaxError) as error:
+    except (*UNREADABLE, AttributeError, TypeError, SyntaxError) as error:
         raise ValueError(f"hf:{name}: row {i + 1} has no picture in the column {column!r} ({first_line(error)}); "
                          'leave it out with broken="skip".') from None
     return opened

@@ -15,13 +15,15 @@ from .borrow import OPENAI, need
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's pixel statistics
 SOS, EOS = "[SOS]", "[EOS]"
+UNREADABLE = (OSError, Image.DecompressionBombError)  # broken, or of more pixels than PIL thinks safe
 
 
 @dataclass(frozen=True)
 class Preprocess:
     """PIL image -> normalised pixels (3, H, W): short side resized (bicubic), centre crop, mean and std.
 
-    `squash` resizes to the size directly and crops nothing, as some open_clip models ask.
+    `squash` resizes to the size directly and crops nothing, as some open_clip models ask. Greys of 16 bits become 8
+    (see `rgb`); all else is as CLIP's own. Raises ValueError for floating point pixels.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -31,6 +33,7 @@ class Preprocess:
     resample: int = Image.Resampling.BICUBIC
 
     def __call__(self, image: Image.Image) -> Tensor:
+        image = rgb(image)
         (H, W), (w, h) = self.size, image.size
         if self.squash:
             new = (W, H)
@@ -43,7 +46,7 @@ class Preprocess:
             part = (min(w, 20 * h), min(h, 20 * w))
             corner = ((w - part[0]) // 2, (h - part[1]) // 2)
             return self(image.crop((*corner, corner[0] + part[0], corner[1] + part[1])))
-        image = image.convert("RGB").resize(new, self.resample)
+        image = image.resize(new, self.resample)
         left, top = round((new[0] - W) / 2), round((new[1] - H) / 2)
         image = image.crop((left, top, left + W, top + H))
         x = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255  # (3, H, W)
@@ -81,25 +84,42 @@ def clip_bpe() -> Tokenizer:
     return Tokenizer(lambda text: [sos, *bpe.encode(text), eos], lambda i: bpe.decode([i]).strip(), sos, eos)
 
 
+def rgb(image: Image.Image, what: str = "the picture") -> Image.Image:
+    """Eight bits of red, green and blue a pixel; `what` begins the sentence about pixels whose scale nobody knows."""
+    if image.mode == "F":
+        raise ValueError(f"{what} has floating point pixels, whose black and white nobody knows; save it with 8 or 16 "
+                         "bits a channel.")
+    if image.mode == "I" or image.mode.startswith("I;16"):  # PIL would make all that exceeds 255 white
+        image, deep = image.convert("I"), image.mode != "I"
+        least, most = image.getextrema()
+        if least < 0 or most > 65535:
+            raise ValueError(f"{what} has pixels of {least} to {most}, which 16 bits do not hold; save it with 8 or 16 "
+                             "bits a channel.")
+        if deep or most > 255:
+            image = Image.fromarray(((np.asarray(image) + 128) // 257).astype(np.uint8))  # v / 257, rounded
+    return image.convert("RGB")
+
+
 def read_image(image, where: str) -> Image.Image:
-    """A PIL image, or the picture at a path; `where` begins the sentence when it cannot be read."""
+    """A PIL image, or the picture at a path, in RGB; `where` begins the sentence when it cannot be read."""
     if isinstance(image, Image.Image):
         try:
             image.load()
-        except OSError as error:
-            raise ValueError(f"{where}: the picture cannot be read ({error}); replace it.") from None
+        except UNREADABLE as error:
+            raise ValueError(f"{where}: the picture cannot be read ({str(error).rstrip('.')}); replace it.") from None
         if not all(image.size):
             raise ValueError(f"{where}: the picture has no pixels, its size is {image.size}.")
-        return image
+        return rgb(image, f"{where}: the picture")
     if not isinstance(image, (str, Path)):
         raise TypeError(f"{where}: expected a PIL image or a path, got {type(image).__name__}.")
     if not Path(image).is_file():
         raise FileNotFoundError(f"{where}: there is no file at '{image}'; check the path, or what it is relative to.")
     try:
         with Image.open(image) as picture:
-            return picture.convert("RGB")
-    except OSError as error:
-        raise ValueError(f"{where}: '{image}' cannot be read as an image ({error}); replace or remove it.") from None
+            return rgb(picture, f"{where}: '{image}'")
+    except UNREADABLE as error:
+        raise ValueError(f"{where}: '{image}' cannot be read as an image ({str(error).rstrip('.')}); replace or "
+                         "remove it.") from None
 
 
 def read_pixels(images, preprocess: Preprocess, first: int = 0) -> Tensor:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nib_utils.clip import load_clip
 from nib_utils.data import load_pairs, manifest, pick_captions
+from nib_utils.hf_pairs import picture
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
@@ -73,6 +74,12 @@ def test_missing_root_says_what_was_looked_for_and_how_to_get_it(name, said, tmp
         load_pairs(name, tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path))}.*{said}"):
         load_pairs(name, tmp_path)
+
+
+def test_a_drawn_scene_may_be_had_alone():
+    alone, among = load_pairs("shapes", n=1, start=7).iloc[0], load_pairs("shapes", n=8).iloc[7]
+    assert alone["image"].tobytes() == among["image"].tobytes() and (alone["masks"] == among["masks"]).all()
+    assert alone.drop(["image", "masks"]).tolist() == among.drop(["image", "masks"]).tolist()
 
 
 # ---- csv and cc
@@ -161,10 +168,65 @@ def test_unusable_tables_say_why(tmp_path, lines, said):
         load_pairs("csv", write(tmp_path / "t.csv", *lines))
 
 
-def test_latin_1_table_says_utf_8(tmp_path):
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_latin_1_table_says_utf_8_and_the_line(tmp_path, start):
     draw(tmp_path, "a.png")
-    with pytest.raises(ValueError, match="save it as UTF-8"):
-        load_pairs("csv", write(tmp_path / "t.csv", "image,caption", "a.png,Käfer", encoding="latin-1"))
+    (tmp_path / "t.csv").write_bytes(start + b"image,caption\r\na.png,one\r\n" + "Käfer.png,x\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="^line 3 of '.*t.csv' is not text in UTF-8; save it as UTF-8"):
+        load_pairs("csv", tmp_path)
+
+
+@pytest.mark.parametrize("name, rows, said", [
+    ("t.csv", ["a.png,one, two", "a.png,one"], "line 2 has 3 fields, but the header has 2.*a comma in double quotes"),
+    ("t.csv", ["a.png,one", "a.png,one, two"], "line 3 has 3 fields, but the header has 2"),
+    ("t.csv", ['a.png,"one, ', 'two"', "a.png,a, b, c"], "line 4 has 4 fields, but the header has 2"),
+    ("t.tsv", ["a.png\tone\ttwo"], "line 2 has 3 fields, but the header has 2.*a tab in double quotes")])
+def test_too_many_fields_are_told_with_their_line(tmp_path, name, rows, said):
+    draw(tmp_path, "a.png")
+    file = write(tmp_path / name, "image\tcaption" if name == "t.tsv" else "image,caption", *rows)
+    with pytest.raises(ValueError, match=f"{name}' cannot be read as a table .{said}") as caught:
+        load_pairs("csv", file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header, said", [
+    ("image,caption,captions", "a column 'captions', which .* holds a list of captions in each row; rename it"),
+    ("fault,image,caption", "a column 'fault', which .* says what is wrong with a row; rename it"),
+    ("image,caption,caption", "2 columns 'caption'; rename or remove all but one"),
+    ("image, caption ,caption", "2 columns 'caption'; rename or remove all but one"),
+    ("image,image,caption", "2 columns 'image'; rename or remove all but one")])
+def test_headers_that_would_be_mistaken_are_refused(tmp_path, header, said):
+    draw(tmp_path, "a.png")
+    file = write(tmp_path / "t.csv", header, "a.png,a.png,a.png")
+    with pytest.raises(ValueError, match=f"^'{re.escape(str(file))}' has {said}"):
+        load_pairs("csv", file)
+
+
+def test_spaces_around_header_names_do_not_count(tmp_path):
+    draw(tmp_path, "a.png")
+    file = write(tmp_path / "t.csv", " image , caption , k , caption.1", "a.png,007,3,x")
+    pairs = load_pairs("csv", file)
+    assert list(pairs.columns) == ["image", "caption", "k", "caption.1"]
+    assert pairs.loc[0, "caption":].tolist() == ["007", 3, "x"]  # a caption is text, however it looks
+
+
+def test_huge_and_floating_pictures_are_skipped_as_unreadable(tmp_path, monkeypatch):
+    draw(tmp_path, "a.png")
+    Image.new("L", (40, 40)).save(tmp_path / "huge.png")
+    Image.new("F", (8, 8)).save(tmp_path / "depth.tif")
+    file = write(tmp_path / "t.csv", "image,caption", "huge.png,one", "a.png,two", "depth.tif,three")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.warns(UserWarning, match="2 broken rows of 3 .* .row 2: the image 'huge.png' cannot be read; "
+                                         "row 4: the image 'depth.tif' cannot be read") as told:
+        assert names(load_pairs("csv", file, broken="skip")) == ["a.png"]
+    assert len(told) == 1
+
+
+def test_a_huge_picture_of_the_hub_is_named_with_its_row(tmp_path, monkeypatch):
+    Image.new("L", (40, 40)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="hf:x/y: row 1 has no picture in the column 'image' .*1600 pixels"):
+        picture("x/y", [{"image": {"bytes": (tmp_path / "huge.png").read_bytes()}}], "image", 0)
 
 
 def test_nothing_left_after_skipping_is_an_error(tmp_path):

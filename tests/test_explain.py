@@ -191,3 +191,48 @@ def test_a_ribbon_is_read_without_being_enlarged(clip):
 def test_one_word_is_enough(clip, picture):
     ex = nib.explain(clip, [picture], ["dog"])
     assert ex.tokens == [["[SOS]", "dog", "[EOS]"]] and ex.text[0].max() == 1
+
+
+def ramp(mode: str) -> Image.Image:
+    """Sixteen bits a pixel, 300 x 257: every seventeenth grey from black to white, and some twice."""
+    greys = np.resize(np.arange(0, 65536, 17), (257, 300))
+    return Image.frombytes(mode, (300, 257), greys.astype({"I;16B": ">u2", "I": "<i4"}.get(mode, "<u2")).tobytes())
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L", "I"])
+def test_deep_grey_pictures_keep_their_greys(clip, tmp_path, mode):
+    deep = ramp(mode)
+    eight = Image.fromarray(np.rint(np.resize(np.arange(0, 65536, 17), (257, 300)) / 257).astype(np.uint8))
+    expected = clip.preprocess(eight)
+    assert expected.std() > 0.5 and torch.equal(clip.preprocess(deep), expected)
+    file = tmp_path / ("deep.png" if mode == "I;16" else "deep.tif")
+    deep.save(file)
+    assert torch.equal(clip.pixels([deep])[0], expected) and torch.equal(clip.pixels([file])[0], expected)
+
+
+def test_a_dark_picture_of_sixteen_bits_stays_dark_and_small_integers_are_eight_bits(clip):
+    greys = np.full((64, 64), 200)
+    as_eight, as_sixteen = (Image.fromarray(np.full((64, 64), v, np.uint8)) for v in (200, 1))
+    assert torch.equal(clip.preprocess(Image.fromarray(greys.astype(np.uint16))), clip.preprocess(as_sixteen))
+    assert torch.equal(clip.preprocess(Image.fromarray(greys.astype(np.int32))), clip.preprocess(as_eight))
+
+
+def test_pictures_whose_scale_nobody_knows_are_named(clip, tmp_path):
+    floating, wide = Image.new("F", (8, 8), 0.5), Image.new("I", (8, 8), 65536)
+    floating.save(tmp_path / "depth.tif")
+    with pytest.raises(ValueError, match="^image 1: '.*depth.tif' has floating point pixels.*; save it with 8 or 16 bits"):
+        clip.pixels([ramp("I;16"), tmp_path / "depth.tif"])
+    with pytest.raises(ValueError, match="^image 0: the picture has floating point pixels.*; save it with 8 or 16 bits"):
+        clip.pixels([floating])
+    with pytest.raises(ValueError, match="^the picture has floating point pixels"):
+        clip.preprocess(floating)
+    for picture, range_ in ((wide, "65536 to 65536"), (Image.new("I", (8, 8), -1), "-1 to -1")):
+        with pytest.raises(ValueError, match=f"^image 0: the picture has pixels of {range_}, which 16 bits do not hold"):
+            clip.pixels([picture])
+
+
+def test_a_huge_picture_is_named(clip, picture, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="^image 0: '.*picture.jpg' cannot be read .*5400 pixels.* 200 .*; replace") as caught:
+        nib.explain(clip, [picture], ["a dog"])
+    assert ".)" not in str(caught.value)
