@@ -1,10 +1,14 @@
 """Does a map lie on the object that a phrase names? Measured on exact masks, or boxes."""
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from .clip import Clip
@@ -12,6 +16,7 @@ from .data_files import check_choice, need_columns
 from .explain import explain
 from .inputs import Preprocess
 from .masks import crop_masks
+from .options import check_request
 
 
 def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
@@ -32,10 +37,12 @@ def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
 def pointing(maps: Tensor, masks: Tensor) -> Tensor:
     """Whether the highest pixel of each map (B, H, W) lies in its mask (B, H, W): (B,) of 0 and 1.
 
-    Where several pixels share the maximum, the share of them that lies in the mask: what chance would give.
+    Where several pixels share the maximum, the share of them that lies in the mask: what chance would give. Raises
+    as `iou`.
 
     >>> nib.pointing(ex.image, nib.box_masks([(10, 20, 40, 60)], 64, 64))
     """
+    check_masks(maps, masks)
     top = maps == maps.amax((1, 2), keepdim=True)
     return (top & masks).sum((1, 2)) / top.sum((1, 2))
 
@@ -43,10 +50,12 @@ def pointing(maps: Tensor, masks: Tensor) -> Tensor:
 def mass(scores: Tensor, masks: Tensor) -> Tensor:
     """Share of the positive patch scores (B, gh, gw), spread over the pixels, that lies in the mask: (B,) in 0..1.
 
-    A map without a positive score puts no mass anywhere and gets 0.
+    A map without a positive score puts no mass anywhere and gets 0. Raises ValueError for masks that are not
+    (B, H, W) bool of the same B, an empty mask or a NaN.
 
     >>> nib.mass(ex.image_scores, nib.box_masks([(10, 20, 40, 60)], 64, 64))
     """
+    check_masks(scores, masks, spread=True)
     cover = F.adaptive_avg_pool2d(masks.float()[:, None], scores.shape[1:])[:, 0]  # (B, gh, gw): share of each patch
     positive = scores.clamp(min=0)
     return (positive * cover).sum((1, 2)) / positive.sum((1, 2)).clamp(min=torch.finfo(scores.dtype).tiny)
@@ -98,10 +107,13 @@ def precision(scores: Tensor, inside: Tensor) -> Tensor:
     return ((reached * found).sum(1) / found.sum(1)).float()
 
 
-def check_masks(maps: Tensor, masks: Tensor) -> None:
-    if maps.ndim != 3 or maps.shape != masks.shape or masks.dtype != torch.bool:
+def check_masks(maps: Tensor, masks: Tensor, spread: bool = False) -> None:
+    """Refuse maps and masks that cannot be compared; maps of patches are yet to be spread over a mask's pixels."""
+    alike = len(maps) == len(masks) if spread and maps.ndim == masks.ndim == 3 else maps.shape == masks.shape
+    if maps.ndim != 3 or not alike or masks.dtype != torch.bool:
+        form = "(B, gh, gw) and (B, H, W)" if spread else "both as (B, H, W)"
         raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} of {masks.dtype} do not fit; pass "
-                         "both as (B, H, W), the masks of torch.bool.")
+                         f"{form}, the masks of torch.bool.")
     for wrong, what in ((~masks.flatten(1).any(1), "mask {} is empty; leave out what is not in the picture."),
                         (~maps.flatten(1).isfinite().all(1), "map {} contains NaN or infinity.")):
         if wrong.any():
@@ -129,28 +141,72 @@ def box_masks(boxes, H: int, W: int) -> Tensor:
     return masks
 
 
-def localize(clip: Clip, phrases: pd.DataFrame, method: str, **options) -> pd.DataFrame:
+def localize(clip: Clip, phrases: pd.DataFrame, method: str, *, broken: str = "raise", **options) -> pd.DataFrame:
     """Explain each (image, phrase) and score its image map: a row per phrase.
 
-    Masks are bool, at their picture's size or already at the model's. Columns scene, where the phrases have one
-    (phrases of a scene share a picture, so they are no independent sample); pointing, iou (at the mask's own
-    area) and average_precision of the map, mass of the patch scores. Raises ValueError for a mask that is empty,
-    or of which the model's crop leaves nothing.
+    Masks are bool, at their picture's size or already at the model's. broken: "raise", or "skip" to leave out, with
+    a warning, the phrases of whose mask the model's crop leaves nothing; the index says which rows of `phrases` are
+    kept, counted from 0. options: those of `explain` but `only`. Columns scene, where the phrases have one (phrases
+    of a scene share a picture, so they are no independent sample); pointing, iou (at the mask's own area) and
+    average_precision of the map, mass of the patch scores. Raises ValueError, before anything is explained, for a
+    mask of another size or type, and for phrases of which nothing is left.
 
     >>> phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=50))
     >>> nib.localize(nib.load_clip("mini"), phrases, "nib", layer=9).mean()
     """
     need_columns(phrases, "image", "phrase", "mask")
+    check_choice("broken", broken, ("raise", "skip"))
+    check_request(clip, method, {}, None, "own", None)
+    if "only" in options:
+        raise ValueError(f"only is {options['only']!r}, but localize always explains the image alone; leave it out.")
     if not len(phrases):
         raise ValueError("there are no phrases to locate; load more pairs, or scenes of more objects.")
-    ex = explain(clip, list(phrases.image), list(phrases.phrase), method, only="image", **options)
-    masks = torch.from_numpy(np.stack([seen(mask, clip.preprocess) for mask in phrases["mask"]]))  # (B, H, W)
+    rows = enumerate(zip(phrases["image"], phrases["phrase"], phrases["mask"]))
+    masks = torch.from_numpy(np.stack([seen(mask, image, f"row {i}, {phrase!r}", clip.preprocess)
+                                       for i, (image, phrase, mask) in rows]))  # (B, H, W)
+    kept = left(masks, list(phrases["phrase"]), broken)
+    phrases, masks = phrases.iloc[kept], masks[kept]
+    ex = explain(clip, list(phrases["image"]), list(phrases["phrase"]), method, only="image", **options)
     scene = {"scene": phrases["scene"].to_numpy()} if "scene" in phrases else {}
-    return pd.DataFrame(scene | {
-        "pointing": pointing(ex.image, masks).numpy(), "mass": mass(ex.image_scores, masks).numpy(),
-        "iou": iou(ex.image, masks).numpy(), "average_precision": average_precision(ex.image, masks).numpy()})
+    found = {"pointing": pointing(ex.image, masks), "mass": mass(ex.image_scores, masks), "iou": iou(ex.image, masks),
+             "average_precision": average_precision(ex.image, masks)}
+    return pd.DataFrame(scene | {name: values.numpy() for name, values in found.items()}, index=kept)
 
 
-def seen(mask: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+def seen(mask: np.ndarray, image, where: str, preprocess: Preprocess) -> np.ndarray:
     """The mask (h, w) of a picture at the model's pixels (H, W); one of that size is taken to be there already."""
-    return mask if np.shape(mask) == tuple(preprocess.size) else crop_masks(np.asarray(mask)[None], preprocess)[0]
+    mask, model = np.asarray(mask), tuple(preprocess.size)
+    if mask.dtype != bool or mask.ndim != 2:
+        raise ValueError(f"{where}: the mask is {mask.dtype} of shape {mask.shape}; pass bool of shape (H, W).")
+    if mask.shape == model:
+        return mask
+    if (picture := size_of(image)) not in (None, mask.shape):
+        raise ValueError(f"{where}: the mask has shape {mask.shape}, but its picture {picture} and the model's input "
+                         f"{model}, (H, W) each; pass the mask at one of these two sizes.")
+    return crop_masks(mask[None], preprocess)[0]
+
+
+def size_of(image) -> tuple[int, int] | None:
+    """The (H, W) of a PIL image, or of the picture at a path, not decoded; None of what is neither."""
+    try:
+        if isinstance(image, (str, Path)):
+            with Image.open(image) as picture:
+                return picture.size[::-1]
+    except OSError:  # `explain` says what is wrong with it
+        return None
+    return image.size[::-1] if isinstance(image, Image.Image) else None
+
+
+def left(masks: Tensor, phrases: list[str], broken: str) -> np.ndarray:
+    """The rows of masks (B, H, W) that are not empty; the others raise, or are left out with a warning."""
+    there = masks.flatten(1).any(1).numpy()
+    gone = np.flatnonzero(~there)
+    told = f"{len(gone)} of {len(masks)} phrases"
+    if not there.any():
+        raise ValueError(f"the model's crop leaves nothing of the masks of {told}; check them, or load more pairs.")
+    if len(gone) and broken == "raise":
+        raise ValueError(f"the model's crop leaves nothing of the masks of {told}, first of row {gone[0]}, "
+                         f'{phrases[gone[0]]!r}; leave such phrases out with broken="skip".')
+    if len(gone):
+        warnings.warn(f"{told} are left out: the model's crop leaves nothing of their masks.", stacklevel=3)
+    return np.flatnonzero(there)

@@ -90,10 +90,11 @@ def crop_masks(masks: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     """Masks (P, H, W) bool at an image's size -> (P, h, w) bool where `preprocess` leaves their pixels.
 
     The same resize and centre crop that the image gets, nearest neighbour instead of bicubic; what is cropped
-    away is gone, so that a mask can become empty. preprocess: that of a Clip. Raises ValueError for another shape.
+    away is gone, so that a mask can become empty; `localize` does this by itself. preprocess: that of a Clip.
+    Raises ValueError for another shape.
 
-    >>> pairs["masks"] = [nib.crop_masks(masks, clip.preprocess) for masks in pairs["masks"]]
-    >>> nib.localize(clip, nib.phrase_pairs(pairs), "nib")
+    >>> masks = torch.from_numpy(nib.crop_masks(pairs.masks[0], clip.preprocess))
+    >>> nib.pointing(ex.image, masks)
     """
     masks = np.asarray(masks)
     if masks.ndim != 3 or masks.dtype != bool:

@@ -5,8 +5,11 @@ import re
 import warnings
 from pathlib import Path
 
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
+import tiny
 import torch
 from matplotlib.path import Path as Outline
 from PIL import Image
@@ -278,6 +281,40 @@ def test_a_folder_without_coco_says_how_to_get_it(tmp_path):
         nib.load_pairs("coco", tmp_path)
 
 
+# ---- the notebook
+
+@pytest.mark.filterwarnings("ignore:.* of . phrases are left out", "ignore:FigureCanvasAgg")
+def test_the_localization_notebook_on_a_coco_of_ones_own(tmp_path, monkeypatch):
+    """Two wide pictures of three things each, of which the crop removes one, and a picture of a single thing."""
+    things = [(1, 40, 30), (2, 70, 20), (3, 0, 20)]  # category, left and width; the middle 60 of 120 pixels are seen
+    (tmp_path / "own" / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for i in range(3):
+        Image.effect_mandelbrot((120, 60), (-2 + i / 9, -1, 1, 1), 40).save(tmp_path / "own" / "images" / f"{i}.png")
+        images.append({"id": i, "file_name": f"{i}.png", "height": 60, "width": 120})
+        annotations += [{"id": 9 * i + kind, "image_id": i, "category_id": kind, "bbox": [x, 10, w, 40],
+                         "segmentation": box(x, 10, w, 40)} for kind, x, w in things[: 3 if i else 1]]
+    content = {"images": images, "annotations": annotations,
+               "categories": [{"id": 1, "name": "star"}, {"id": 2, "name": "ring"}, {"id": 3, "name": "cross"}]}
+    (tmp_path / "own" / "instances.json").write_text(json.dumps(content))
+    monkeypatch.setattr(nib, "load_clip", lambda name: nib.wrap(tiny.openai(layers=2, image_size=224)))
+    book = nbformat.read(Path(__file__).parents[1] / "notebooks" / "localization.ipynb", as_version=4)
+    parameters, *cells = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    space: dict = {}
+    exec(parameters, space)
+    space |= dict(dataset="coco", root=str(tmp_path / "own"), scenes=3, swept=2, methods=["all_ones", "random"],
+                  results=str(tmp_path / "results"))
+    for cell in cells:
+        exec(cell, space)
+    folder = tmp_path / "results" / "localization" / "mini-own"
+    record = json.loads((folder / "localization.json").read_text())
+    assert record["parameters"]["dataset"] == "coco" and (record["phrases"], record["phrases_swept"]) == (4, 2)
+    found = pd.read_csv(folder / "localization.csv", index_col=0)
+    areas = [30 * 40 / 60**2, 20 * 40 / 60**2]  # of the two that are seen, which is what a flat map gets
+    assert found.loc["all_ones", "mass"] == pytest.approx(np.mean(areas), abs=0.005)
+    assert found.loc["random", "mass"] != found.loc["all_ones", "mass"]
+
+
 # ---- real photographs
 
 def test_real_masks_have_the_areas_of_their_polygons_and_fill_their_boxes():
@@ -311,3 +348,17 @@ def test_real_phrases_are_located():
     whole = torch.from_numpy(np.stack(phrases["mask"].to_list())).float().mean((1, 2)).numpy()
     ones = nib.localize(clip, phrases, "all_ones")
     np.testing.assert_allclose(ones.pointing, whole, atol=1e-6)  # a flat map points by chance
+
+
+def test_real_objects_beyond_the_crop_are_named_or_left_out():
+    clip = nib.load_clip("mini")
+    pairs = nib.load_pairs("coco", real(), n=6, seed=6)
+    phrases = nib.phrase_pairs(pairs)
+    there = [nib.crop_masks(mask[None], clip.preprocess).any() for mask in phrases["mask"]]
+    assert 0 < sum(there) < len(there)
+    first = there.index(False)
+    with pytest.raises(ValueError, match=f"first of row {first}, '{phrases.phrase[first]}'"):
+        nib.localize(clip, phrases, "all_ones")
+    with pytest.warns(UserWarning, match=f"{len(there) - sum(there)} of {len(there)} phrases are left out"):
+        rows = nib.localize(clip, phrases, "all_ones", broken="skip")
+    assert rows.index.tolist() == np.flatnonzero(there).tolist()

@@ -1,4 +1,5 @@
 """Pointing, mass, IoU, precision, retrieval and the evaluation loop, on cases worked by hand."""
+import re
 from itertools import permutations
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 import nib_utils as nib
-from nib_utils import evaluation, tables
+from nib_utils import evaluation, localization, tables
 from nib_utils.retrieval import choose_others
 from nib_utils.words import expected_precision
 
@@ -109,6 +110,14 @@ def test_boxes_are_masks_of_the_pixels_whose_centres_they_hold():
     (lambda: nib.iou(torch.ones(1, 4, 4), torch.ones(2, 4, 4, dtype=torch.bool)), r"masks \(2, 4, 4\) of torch.bool"),
     (lambda: nib.iou(torch.full((1, 4, 4), torch.nan), torch.ones(1, 4, 4, dtype=torch.bool)), "map 0 contains NaN"),
     (lambda: nib.iou(torch.ones(1, 4, 4), torch.ones(1, 4, 4, dtype=torch.bool), keep="half"), "keep is 'half'"),
+    (lambda: nib.pointing(torch.ones(11, 4, 4), torch.ones(1, 4, 4, dtype=torch.bool)), r"maps \(11, 4, 4\) and masks \(1, 4, 4\)"),
+    (lambda: nib.pointing(torch.full((1, 4, 4), torch.nan), torch.ones(1, 4, 4, dtype=torch.bool)), "map 0 contains NaN"),
+    (lambda: nib.pointing(torch.ones(1, 4, 4), torch.ones(1, 4, 4)), "of torch.float32 do not fit"),
+    (lambda: nib.mass(torch.ones(11, 2, 2), torch.ones(1, 4, 4, dtype=torch.bool)), r"pass \(B, gh, gw\) and \(B, H, W\)"),
+    (lambda: nib.mass(torch.ones(2, 2), torch.ones(2, 4, 4, dtype=torch.bool)), r"maps \(2, 2\) and masks \(2, 4, 4\)"),
+    (lambda: nib.mass(torch.full((1, 2, 2), torch.nan), torch.ones(1, 4, 4, dtype=torch.bool)), "map 0 contains NaN"),
+    (lambda: nib.mass(torch.ones(1, 2, 2), torch.ones(1, 4, 4)), "of torch.float32 do not fit"),
+    (lambda: nib.mass(torch.ones(1, 2, 2), torch.zeros(1, 4, 4, dtype=torch.bool)), "mask 0 is empty"),
     (lambda: nib.box_masks([(0, 0, 2, 2), (3, 1, 3, 2)], 4, 4), "box 1, .3.0, 1.0, 3.0, 2.0., holds no pixel"),
 ])
 def test_masks_and_boxes_that_do_not_fit_are_refused(work, words):
@@ -152,9 +161,65 @@ def test_localize_brings_masks_to_the_pixels_of_the_model(pairs):
     left = np.arange(300)[None].repeat(100, 0) < 150
     cut = nib.localize(small, nib.phrase_pairs(wide.assign(masks=[np.stack([left, ~left])])), "all_ones")
     np.testing.assert_allclose(cut.mass, [0.5, 0.5])  # the crop leaves the middle, half of it on each side
-    gone = nib.phrase_pairs(wide.assign(masks=[np.stack([left, np.arange(300)[None].repeat(100, 0) < 90])]))
-    with pytest.raises(ValueError, match="mask 1 is empty"):
-        nib.localize(small, gone, "all_ones")
+
+
+@pytest.fixture()
+def wide():
+    """Four phrases of a picture three times as wide as high: the crop removes the first and the third."""
+    x = np.arange(300)[None].repeat(100, 0)
+    masks = np.stack([x < 90, x < 150, x >= 210, x >= 150])
+    image, phrases = Image.new("RGB", (300, 100)), ["a red star", "a blue ring", "a green cross", "a pink square"]
+    return nib.phrase_pairs(pd.DataFrame({"image": [image], "phrases": [phrases], "masks": [masks]}))
+
+
+def test_what_the_crop_removes_is_named_before_anything_is_explained(clip, wide, monkeypatch):
+    monkeypatch.setattr(localization, "explain", lambda *a, **o: pytest.fail("something was explained"))
+    for phrases, words in (
+            (wide, "nothing of the masks of 2 of 4 phrases, first of row 0, 'a red star'; .* out with broken=\"skip\""),
+            (wide[1:], "of the masks of 1 of 3 phrases, first of row 1, 'a green cross'")):
+        with pytest.raises(ValueError, match=words):
+            nib.localize(clip, phrases, "all_ones")
+    for broken in ("raise", "skip"):
+        with pytest.raises(ValueError, match="nothing of the masks of 2 of 2 phrases; check them"):
+            nib.localize(clip, wide.iloc[[0, 2]], "all_ones", broken=broken)
+    with pytest.raises(ValueError, match="broken is 'drop'; pass one of 'raise', 'skip'"):
+        nib.localize(clip, wide, "all_ones", broken="drop")
+
+
+def test_what_the_crop_removes_may_be_left_out(clip, wide):
+    with pytest.warns(UserWarning, match="2 of 4 phrases are left out: the model's crop leaves nothing") as told:
+        rows = nib.localize(clip, wide, "random", seed=3, broken="skip")
+    assert sum("left out" in str(w.message) for w in told) == 1 and told[0].filename == __file__
+    whole = nib.localize(clip, wide.iloc[[1, 3]], "random", seed=3, broken="skip")
+    assert rows.index.tolist() == [1, 3] and whole.index.tolist() == [0, 1]
+    np.testing.assert_array_equal(rows, whole)
+
+
+def test_masks_of_another_size_or_type_are_refused(clip, pairs, tmp_path):
+    phrases = nib.phrase_pairs(pairs).head(3)
+    change = lambda mask: phrases.assign(mask=pd.Series([*phrases["mask"][:2], mask], dtype=object))
+    name = re.escape(repr(phrases.phrase[2]))
+    wrong = rf"row 2, {name}: the mask has shape \(50, 224\), but its picture \(%s\) and the model's input \(224, 224\)"
+    for image, size in ((phrases.image[2], "224, 224"), (str(tmp_path / "a.png"), "60, 90"), (tmp_path / "a.png", "60, 90")):
+        Image.new("RGB", (90, 60)).save(tmp_path / "a.png")
+        given = change(np.ones((50, 224), bool)).assign(image=pd.Series([*phrases.image[:2], image], dtype=object))
+        with pytest.raises(ValueError, match=wrong % size):
+            nib.localize(clip, given, "all_ones")
+    fits = change(np.ones((60, 90), bool)).assign(image=pd.Series([*phrases.image[:2], tmp_path / "a.png"], dtype=object))
+    assert nib.localize(clip, fits, "all_ones").mass[2] == pytest.approx(1)
+    with pytest.raises(ValueError, match=rf"row 2, {name}: the mask is float64 of shape \(224, 224\); pass bool"):
+        nib.localize(clip, change(np.ones((224, 224))), "all_ones")
+    with pytest.raises(FileNotFoundError, match="image 2: there is no file at 'none.png'"):
+        nib.localize(clip, fits.assign(image=pd.Series([*phrases.image[:2], "none.png"], dtype=object)), "all_ones")
+
+
+def test_localize_refuses_what_is_no_question_of_images(clip, pairs):
+    phrases = nib.phrase_pairs(pairs)
+    for only in ("text", "image"):
+        with pytest.raises(ValueError, match=f"only is '{only}', but localize always explains the image alone"):
+            nib.localize(clip, phrases, "all_ones", only=only)
+    with pytest.raises(TypeError, match="the first argument is a str; pass load_clip"):
+        nib.localize("mini", phrases, "nib")
 
 
 def test_precision_of_words_is_the_mean_over_all_orders_of_equal_ones():
