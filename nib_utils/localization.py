@@ -205,7 +205,7 @@ def left(masks: Tensor, phrases: list[str], broken: str) -> np.ndarray:
     if not there.any():
         raise ValueError(f"the model's crop leaves nothing of the masks of {told}; check them, or load more pairs.")
     if len(gone) and broken == "raise":
-        raise ValueError(f"the model's crop leaves nothing of the masks of {told}, first of row {gone[0]}, "
+        raise ValueError(f"the model's crop leaves nothing of the masks of {told}, first that of row {gone[0]}, "
                          f'{phrases[gone[0]]!r}; leave such phrases out with broken="skip".')
     if len(gone):
         warnings.warn(f"{told} are left out: the model's crop leaves nothing of their masks.", stacklevel=3)

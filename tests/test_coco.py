@@ -357,7 +357,7 @@ def test_real_objects_beyond_the_crop_are_named_or_left_out():
     there = [nib.crop_masks(mask[None], clip.preprocess).any() for mask in phrases["mask"]]
     assert 0 < sum(there) < len(there)
     first = there.index(False)
-    with pytest.raises(ValueError, match=f"first of row {first}, '{phrases.phrase[first]}'"):
+    with pytest.raises(ValueError, match=f"first that of row {first}, '{phrases.phrase[first]}'"):
         nib.localize(clip, phrases, "all_ones")
     with pytest.warns(UserWarning, match=f"{len(there) - sum(there)} of {len(there)} phrases are left out"):
         rows = nib.localize(clip, phrases, "all_ones", broken="skip")
