@@ -35,7 +35,8 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     need_columns(pairs, "image", "caption")
     check_whole("chunk", chunk, 1)
     per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
-    function = check_request(clip, method, {name: options | given for name, given in per_tower.items()})
+    asked = {kind: options | per_tower[f"{kind}_options"] for kind in ("image", "text")}
+    function = check_request(clip, method, asked)
     work = (clip, pairs, method, options | per_tower, seed, truncate)
     file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
     ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
@@ -63,7 +64,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(file, lambda part, done=done: done.to_csv(part, index=False))
             bar.update(len(part))
-    warn_blank(clip, method, {kind: options | per_tower[f"{kind}_options"] for kind in ("image", "text")}, blank, new)
+    warn_blank(clip, method, asked, blank, new)
     return done
 
 

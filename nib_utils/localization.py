@@ -156,7 +156,7 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, *, broken: str = "r
     """
     need_columns(phrases, "image", "phrase", "mask")
     check_choice("broken", broken, ("raise", "skip"))
-    check_request(clip, method, {}, None, "own", None)
+    check_request(clip, method, {})
     if "only" in options:
         raise ValueError(f"only is {options['only']!r}, but localize always explains the image alone; leave it out.")
     if not len(phrases):

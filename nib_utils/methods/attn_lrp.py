@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..reading import Tokens
-from ..towers import Block, Norm, Tower
+from ..towers import Block, Norm, Tower, pick
 from .record import method
 
 
@@ -30,8 +30,7 @@ def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
             h = start
             for block in tower.blocks:
                 h = kinder_block(block, h)
-            row = h[torch.arange(len(h), device=h.device), at]
-            features.append(tower.project(kinder_norm(tower.post, row)))
+            features.append(tower.project(kinder_norm(tower.post, pick(h, at))))
             feature, goal = features[-1].float(), goal.float()
             relevance = (feature * goal).sum(-1) / (feature.norm(dim=-1) * goal.norm(dim=-1)).detach()
         parts.append((torch.autograd.grad(relevance.sum(), start)[0] * start).detach().float().sum(-1))
