@@ -1,6 +1,6 @@
 """`python -m nib_utils run ...` and `download-cc ...`"""
 import sys
 
-from .run import main
+from .batch.run import main
 
 sys.exit(main())

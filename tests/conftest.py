@@ -1,10 +1,7 @@
 """What every test relies on: no network, and the same random numbers whatever ran before."""
 import os
-import sys
-from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers and huggingface_hub are imported
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

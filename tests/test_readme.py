@@ -5,8 +5,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from nib_utils import tables
-from nib_utils.overview import overview
+from nib_utils.tables.methods import markdown, methods_table
+from nib_utils.tables.overview import overview
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,7 +42,7 @@ def test_every_file_that_is_linked_exists():
 
 
 def test_methods_are_the_register():
-    assert tables.markdown(tables.methods_table()) in README
+    assert markdown(methods_table()) in README
 
 
 def test_accuracy_is_the_tables():

@@ -1,10 +1,10 @@
-"""One method, one file, one function: `method(tower, tokens, target, **options)` -> scores (B, T), or (B, H, W)."""
+"""One method, one file, one function: `method(tower, reading, target, **options)` -> scores (B, T), or (B, H, W)."""
 from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .record import GROUPS, METHODS, About, method
+from .register import GROUPS, METHODS, About, method
 
 __all__ = ["CONTROLS", "METHODS", "PUBLISHED", "About", "discover", "method"]
 

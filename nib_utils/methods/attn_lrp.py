@@ -4,13 +4,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..reading import Tokens
-from ..towers import Block, Norm, Tower, pick
-from .record import method
+from ..clip.blocks import Block, Norm, pick
+from ..clip.tower import Reading, Tower
+from .register import method
 
 
 @method(title="AttnLRP", group="rival", source="Achtibat et al., ICML 2024", forwards=2.9, gradients=True, signed=True)
-def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
+def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     """Relevance of each token entering block 0, summed over channels: signed scores (B, T).
 
     Rules: a linear layer hands on in proportion to its terms, its bias absorbing a share; a norm is linear with
@@ -20,11 +20,11 @@ def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
     Source: AttnLRP, Achtibat et al., ICML 2024, section 3, with the epsilon rule in every linear layer (the authors
     also give a gamma rule, less noisy on pictures, which would have to be tuned).
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = attn_lrp(clip.image, tokens, clip.encode_text("a cat"))
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = attn_lrp(clip.image, reading, clip.encode_text("a cat"))
     """
     parts, features = [], []
-    for h, at, goal in tokens.chunks(tokens.stream(0), target):
+    for h, at, goal in reading.chunks(reading.stream(0), target):
         start = h.clone().requires_grad_()
         with torch.enable_grad():
             h = start
@@ -34,7 +34,7 @@ def attn_lrp(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
             feature, goal = features[-1].float(), goal.float()
             relevance = (feature * goal).sum(-1) / (feature.norm(dim=-1) * goal.norm(dim=-1)).detach()
         parts.append((torch.autograd.grad(relevance.sum(), start)[0] * start).detach().float().sum(-1))
-    tokens.feature = torch.cat(features).detach()
+    reading.feature = torch.cat(features).detach()
     return torch.cat(parts)
 
 

@@ -5,26 +5,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..reading import Tokens
-from ..similarity import cosine
-from ..towers import Tower
-from .record import method
+from ..clip.similarity import cosine
+from ..clip.tower import Reading, Tower
+from .register import method
 
 
 @method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=2.6, gradients=True,
         attention=True)
-def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
+def chefer_full(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     """Row of the pooled token of `(I + A_L) ... (I + A_1)`, `A_l = mean_heads relu(gradient * attention)`: (B, T) >= 0.
 
     Only that row is carried, from the last block down. A CLIP has no attention across its towers, so the paper's
     rules for two modalities are this rule in each tower, for the same similarity.
     Source: Chefer, Gur and Wolf, ICCV 2021, equations 5 and 6.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = chefer_full(clip.image, tokens, clip.encode_text("a cat"))
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = chefer_full(clip.image, reading, clip.encode_text("a cat"))
     """
     parts, features = [], []
-    for h, at, goal in tokens.chunks(tokens.stream(0), target):
+    for h, at, goal in reading.chunks(reading.stream(0), target):
         attentions = []
         with torch.enable_grad():
             for block in tower.blocks[:-1]:
@@ -43,7 +42,7 @@ def chefer_full(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
         for share in reversed(shares):
             relevance = relevance + (relevance[:, None] @ share)[:, 0]
         parts.append(relevance)
-    tokens.feature = torch.cat(features).detach()
+    reading.feature = torch.cat(features).detach()
     return torch.cat(parts)
 
 

@@ -5,16 +5,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..reading import Tokens
-from ..similarity import cosine
-from ..towers import Block, Tower
-from .record import method
+from ..clip.blocks import Block
+from ..clip.similarity import cosine
+from ..clip.tower import Reading, Tower
+from .register import method
 
 
 @method(title="CLIP Surgery", group="rival", source="Li et al., 2023", forwards=1.4, attention=True,
         signed=True)
 @torch.no_grad()
-def clip_surgery(tower: Tower, tokens: Tokens, target: Tensor, *, first: int | None = None) -> Tensor:
+def clip_surgery(tower: Tower, reading: Reading, target: Tensor, *, first: int | None = None) -> Tensor:
     """Cosine of every token, led down a second path of value-value attention, with the target: signed scores (B, T).
 
     The second path leaves the first at block `first` (half of the depth by default, 0..L-1; ValueError otherwise),
@@ -22,15 +22,15 @@ def clip_surgery(tower: Tower, tokens: Tokens, target: Tensor, *, first: int | N
     mask. The feature surgery of the paper, which compares many captions, is left out: here is one pair.
     Source: CLIP Surgery, Li et al., its architecture surgery.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = clip_surgery(clip.image, tokens, clip.encode_text("a cat"))
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = clip_surgery(clip.image, reading, clip.encode_text("a cat"))
     """
     first = tower.depth // 2 if first is None else first
     if not 0 <= first < tower.depth:
         raise ValueError(f"clip_surgery: first is {first}; the {tower.kind} tower has blocks 0..{tower.depth - 1}.")
-    path = tokens.stream(first)
-    for block, h in zip(tower.blocks[first:], tokens.streams[first:]):
-        path = path + torch.cat([consistent(block, x) for x in h.split(tokens.rows)])
+    path = reading.stream(first)
+    for block, h in zip(tower.blocks[first:], reading.streams[first:]):
+        path = path + torch.cat([consistent(block, x) for x in h.split(reading.rows)])
     return cosine(tower.head(path), target[:, None])
 
 

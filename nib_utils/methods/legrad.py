@@ -4,15 +4,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..reading import Tokens
-from ..similarity import cosine
-from ..towers import Block, Tower, pick
-from .record import method
+from ..clip.blocks import Block, pick
+from ..clip.similarity import cosine
+from ..clip.tower import Reading, Tower
+from .register import method
 
 
 @method(title="LeGrad", group="rival", source="Bousselham et al., ICCV 2025", forwards=2.2, gradients=True,
         attention=True)
-def legrad(tower: Tower, tokens: Tokens, target: Tensor, *, first: int = 0) -> Tensor:
+def legrad(tower: Tower, reading: Reading, target: Tensor, *, first: int = 0) -> Tensor:
     """Mean over blocks, heads and queries of `relu(d s_l / d attention_l)`: scores (B, T) >= 0.
 
     `s_l` is the cosine of the tokens leaving block l, averaged and put through the tower's own end, with the
@@ -20,22 +20,22 @@ def legrad(tower: Tower, tokens: Tokens, target: Tensor, *, first: int = 0) -> T
     0..L-1; ValueError otherwise. Captions average over their own tokens.
     Source: LeGrad, Bousselham et al., ICCV 2025, section 3.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = legrad(clip.image, tokens, clip.encode_text("a cat"))
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = legrad(clip.image, reading, clip.encode_text("a cat"))
     """
     if not 0 <= first < tower.depth:
         raise ValueError(f"legrad: first is {first}; the {tower.kind} tower has blocks 0..{tower.depth - 1}.")
-    count = tokens.lengths[:, None]  # (B, 1)
-    own = torch.arange(tokens.stream(0).shape[1], device=count.device) < count  # (B, T)
+    count = reading.lengths[:, None]  # (B, 1)
+    own = torch.arange(reading.stream(0).shape[1], device=count.device) < count  # (B, T)
     parts, features = [], []
-    for h, at, goal, inside in zip(*(x.split(tokens.rows) for x in (tokens.stream(first), tokens.at, target, own))):
+    for h, at, goal, inside in zip(*(x.split(reading.rows) for x in (reading.stream(first), reading.at, target, own))):
         total = 0
         for block in tower.blocks[first:]:
             h, scores = through(tower, block, h, inside, goal)
             total = total + scores
         parts.append(total / (tower.depth - first))
         features.append(tower.head(pick(h, at)))
-    tokens.feature = torch.cat(features)
+    reading.feature = torch.cat(features)
     return torch.cat(parts)
 
 

@@ -7,28 +7,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..reading import Tokens
-from ..similarity import cosine
-from ..towers import Tower
-from .layers import resolve
-from .random_masks import seeds_of
-from .record import method
+from ..clip.similarity import cosine
+from ..clip.tower import Reading, Tower
+from .register import method
+from .shared.layers import resolve
+from .shared.random_masks import seeds_of
 
 
 @method(title="M2IB", group="published", source="M2IB, NeurIPS 2023", forwards=23, gradients=True, noise=True)
-def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = None, beta: float = 0.1,
+def m2ib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = None, beta: float = 0.1,
          learning_rate: float = 1.0, steps: int = 10, copies: int = 10, start: float = 5.0,
          seed: int | Sequence[int] = 0) -> Tensor:
     """Information kept per token by a noisy mask learnt on the stream leaving block index 9 (h_10 of 12).
 
     `x' = m h + (1 - m) e` with `m = sigmoid(a)`, `e ~ N(0, 1)`, `a` of h's shape, from `start`; Adam
-    minimises `beta * mean C - mean cosine`, C the information of each element in nats. tokens: a
+    minimises `beta * mean C - mean cosine`, C the information of each element in nats. reading: a
     reading of B inputs; target: (B, E). layer: 0..L-1, where h_layer enters; seed: an integer (pair b
     gets seed + b) or one per pair. Returns scores (B, T) >= 0: C before the last step, summed over channels.
     Source: M2IB, NeurIPS 2023, equations 4 to 8, as released. Raises ValueError for a bad option.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = m2ib(clip.image, tokens, clip.encode_text("a cat"), beta=0.1, seed=0)
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = m2ib(clip.image, reading, clip.encode_text("a cat"), beta=0.1, seed=0)
     """
     layer = resolve(tower, layer, 10 / 12)
     for name, value in (("steps", steps), ("copies", copies)):
@@ -36,11 +35,11 @@ def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = No
             raise ValueError(f"m2ib: {name} is {value}; it takes at least 1.")
     if beta < 0 or learning_rate <= 0:
         raise ValueError(f"m2ib: beta is {beta}, learning_rate {learning_rate}; they take at least 0, and more than 0.")
-    h = tokens.stream(layer).float()  # (B, T, D)
+    h = reading.stream(layer).float()  # (B, T, D)
     B, T, D = h.shape
-    real = torch.arange(T, device=h.device) < tokens.lengths[:, None]  # (B, T): padding carries no information
-    size = (tokens.lengths * D).float()[:, None, None]  # elements that the mean over C runs over
-    noise = Noise(tokens, seed, copies, D)
+    real = torch.arange(T, device=h.device) < reading.lengths[:, None]  # (B, T): padding carries no information
+    size = (reading.lengths * D).float()[:, None, None]  # elements that the mean over C runs over
+    noise = Noise(reading, seed, copies, D)
     a = torch.full_like(h, start)
     adam = torch.optim.Adam([a], lr=learning_rate)
     for step in range(steps):
@@ -48,23 +47,23 @@ def m2ib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = No
         information = (0.5 * ((m * h) ** 2 + q**2 - 1) - F.logsigmoid(-a)) * real[..., None]
         if step == steps - 1:
             return information.sum(-1)
-        kept = mean_gradient(tower, tokens, target, h, m, noise.draw(), layer)
+        kept = mean_gradient(tower, reading, target, h, m, noise.draw(), layer)
         # d C / d m = m h^2 - q + 1 / q, and d m / d a = m q
         cost = beta / size * real[..., None] * (m * q * (m * h**2 - q) + m)
         a.grad = cost - kept * m * q
         adam.step()
 
 
-def mean_gradient(tower: Tower, tokens: Tokens, target: Tensor, h: Tensor, m: Tensor, noise: Tensor,
+def mean_gradient(tower: Tower, reading: Reading, target: Tensor, h: Tensor, m: Tensor, noise: Tensor,
                   layer: int) -> Tensor:
     """d/dm of the cosine of `m h + (1 - m) e`, averaged over the noise copies (copies, B, T, D) -> (B, T, D)."""
     copies, B = noise.shape[:2]
     total = torch.zeros_like(h)
-    for rows in torch.arange(copies * B, device=h.device).split(tokens.rows):
+    for rows in torch.arange(copies * B, device=h.device).split(reading.rows):
         b, e = rows % B, noise.flatten(0, 1)[rows]
         x = torch.lerp(e, h[b], m[b]).to(tower.dtype).requires_grad_()
         with torch.enable_grad():
-            similarity = cosine(tower.finish(x, layer, tokens.at[b]), target[b])
+            similarity = cosine(tower.finish(x, layer, reading.at[b]), target[b])
             grad = torch.autograd.grad(similarity.sum(), x)[0]
         total.index_add_(0, b, grad.float() * (h[b] - e))
     return total / copies
@@ -73,10 +72,10 @@ def mean_gradient(tower: Tower, tokens: Tokens, target: Tensor, h: Tensor, m: Te
 class Noise:
     """Each pair's own stream of standard normal noise, the same whatever it is batched with."""
 
-    def __init__(self, tokens: Tokens, seed: int | Sequence[int], copies: int, D: int):
-        self.generators = [torch.Generator().manual_seed(s) for s in seeds_of(seed, len(tokens), "m2ib")]
-        self.shapes = [(copies, int(T), D) for T in tokens.lengths]
-        self.device, self.longest = tokens.x.device, tokens.stream(0).shape[1]
+    def __init__(self, reading: Reading, seed: int | Sequence[int], copies: int, D: int):
+        self.generators = [torch.Generator().manual_seed(s) for s in seeds_of(seed, len(reading), "m2ib")]
+        self.shapes = [(copies, int(T), D) for T in reading.lengths]
+        self.device, self.longest = reading.x.device, reading.stream(0).shape[1]
 
     def draw(self) -> Tensor:
         """(copies, B, T, D), zero over padding; drawn on the CPU, so that every device sees the same."""

@@ -6,20 +6,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..reading import Tokens
-from ..similarity import cosine
-from ..towers import Block, Tower
-from .gradient import only_pooled
-from .layers import resolve
-from .record import method
+from ..clip.blocks import Block
+from ..clip.similarity import cosine
+from ..clip.tower import Reading, Tower
+from .register import method
+from .shared.gradient import only_pooled
+from .shared.layers import resolve
 
 
 @method(title="NIB", group="published", source="NIB, ICLR 2025", forwards=4.5, gradients=True, signed=True)
-def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = None, steps: int = 10,
+def nib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = None, steps: int = 10,
         branch: str = "constant") -> Tensor:
     """Integrated gradients of the similarity along `k z / n`, z the residual stream at `layer`.
 
-    tokens: a reading of B inputs; target: the pair's other features (B, E). layer: 0..L-1, by default
+    reading: of B inputs; target: the pair's other features (B, E). layer: 0..L-1, by default
     three quarters of the depth (9 of 12); steps: n >= 1, right Riemann rule. Returns signed scores
     (B, T), `z * (1/n) sum_k grad s(k z / n)` summed over channels. Raises ValueError for a bad option.
 
@@ -28,30 +28,30 @@ def nib(tower: Tower, tokens: Tokens, target: Tensor, *, layer: int | None = Non
     (exact up to the norm's epsilon) computes it once, branch="recomputed" every time.
     Source: NIB, ICLR 2025, as released; the constant branch is our own derivation.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = nib(clip.image, tokens, clip.encode_text("a cat"))
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = nib(clip.image, reading, clip.encode_text("a cat"))
     """
     layer = resolve(tower, layer, 9 / 12)
     if steps < 1:
         raise ValueError(f"nib: steps is {steps}; it takes at least 1.")
     if branch not in ("constant", "recomputed"):
         raise ValueError(f"nib: branch is {branch!r}; it takes 'constant' or 'recomputed'.")
-    z, at, entered = tokens.stream(layer), tokens.at, layer
+    z, at, entered = reading.stream(layer), reading.at, layer
     if branch == "constant":
         path, layer = narrowed_block(tower.blocks[layer], z), layer + 1
     else:
         path = lambda k, b: k.to(z.dtype) * z[b, : k.shape[1]]
     scores = torch.zeros(z.shape[:2], device=z.device)  # (B, T)
-    pair = tokens.lengths.argsort().repeat_interleave(steps)  # the rows of all paths, captions of like length together
+    pair = reading.lengths.argsort().repeat_interleave(steps)  # the rows of all paths, captions of like length together
     share = torch.arange(1, steps + 1, device=z.device).repeat(len(z)) / steps
-    for b, k in zip(pair.split(tokens.rows), share.split(tokens.rows)):
-        T = int(tokens.lengths[b].max())
+    for b, k in zip(pair.split(reading.rows), share.split(reading.rows)):
+        T = int(reading.lengths[b].max())
         k = k[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
         with torch.enable_grad():
             similarity = cosine(tower.finish(path(k, b), layer, at[b]), target[b])
             grad = torch.autograd.grad(similarity.sum(), k)[0]
         scores[:, :T].index_add_(0, b, grad[..., 0])
-    return only_pooled(scores / steps, tower, tokens, entered)
+    return only_pooled(scores / steps, tower, reading, entered)
 
 
 @torch.no_grad()

@@ -7,17 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..reading import Tokens
-from ..similarity import cosine
-from ..towers import Tower
-from .entrance import entrance
-from .random_masks import Masks, seeds_of
-from .record import method
+from ..clip.similarity import cosine
+from ..clip.tower import Reading, Tower
+from .register import method
+from .shared.entrance import entrance
+from .shared.random_masks import Masks, seeds_of
 
 
 @method(title="RISE", group="published", source="as released with NIB, ICLR 2025", forwards=5900, noise=True,
         signed=True, pixels=True)
-def rise(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = None, p: float = 0.1, cells: int = 8,
+def rise(tower: Tower, reading: Reading, target: Tensor, *, masks: int | None = None, p: float = 0.1, cells: int = 8,
          centred: bool = False, given: Tensor | None = None, seed: int | Sequence[int] = 0) -> Tensor:
     """`sum_i cos_i M_i / (N p)` over N random masks of the pixels, or of the words' embeddings.
 
@@ -27,8 +26,8 @@ def rise(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = No
     seed + b, or one per pair. Returns signed scores of pixels (B, H, W), or of words (B, T).
     Raises ValueError for a bad option. Source: Petsiuk, Das and Saenko, BMVC 2018, equation 6, as released with NIB.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = rise(clip.image, tokens, clip.encode_text("a cat"), masks=1000)
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = rise(clip.image, reading, clip.encode_text("a cat"), masks=1000)
     """
     n = masks if masks is not None else 200 if tower.grid is None else 6000
     for name, value in (("masks", n), ("cells", cells)):
@@ -36,15 +35,15 @@ def rise(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = No
             raise ValueError(f"rise: {name} is {value}; it takes at least 1.")
     if not 0 < p <= 1:
         raise ValueError(f"rise: p is {p}; it takes a chance above 0 and up to 1.")
-    seeds, scores = seeds_of(seed, len(tokens), "rise"), []
-    for b, length in enumerate(tokens.lengths.tolist()):
-        x = tokens.x[b : b + 1] if tower.grid else tokens.x[b : b + 1, :length]  # one image, or one caption's own ids
+    seeds, scores = seeds_of(seed, len(reading), "rise"), []
+    for b, length in enumerate(reading.lengths.tolist()):
+        x = reading.x[b : b + 1] if tower.grid else reading.x[b : b + 1, :length]  # one image, or one caption's own ids
         shape = x.shape[2:] if tower.grid else x.shape[1:]
         if given is not None and not (given.shape[1:] == shape or (
                 given.ndim == 2 and tower.grid is None and given.shape[1] >= length)):
             raise ValueError(f"rise: the given masks are {tuple(given.shape)}; they must be (N, *{tuple(shape)}).")
         looks = Masks(n, shape, cells, p, seeds[b], x.device) if given is None else given[..., : shape[-1]]
-        cosines, weighted, opened = look(tower, x, tokens.at[b], target[b], looks, tokens.rows)
+        cosines, weighted, opened = look(tower, x, reading.at[b], target[b], looks, reading.rows)
         if centred:
             weighted = weighted - cosines.mean() * opened
         scores.append((weighted / len(looks) / p).float())

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..reading import Tokens
-from ..towers import Tower
-from .record import method
+from ..clip.tower import Reading, Tower
+from .register import method
 from .rise import rise
 
 
 @method(title="RISE, centred", group="canonical", source="Petsiuk et al., BMVC 2018", forwards=5900, noise=True,
         signed=True, pixels=True)
-def rise_centred(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | None = None, p: float = 0.5,
+def rise_centred(tower: Tower, reading: Reading, target: Tensor, *, masks: int | None = None, p: float = 0.5,
                  cells: int = 7, seed: int | Sequence[int] = 0) -> Tensor:
     """`sum_i (cos_i - mean cos) M_i / (N p)`: RISE's estimate of `E[cos | M = 1]`, less what every mask shares.
 
@@ -22,7 +21,7 @@ def rise_centred(tower: Tower, tokens: Tokens, target: Tensor, *, masks: int | N
     or one per pair. Returns signed scores of pixels (B, H, W), or of words (B, T). Raises ValueError for a bad option.
     Source: Petsiuk, Das and Saenko, BMVC 2018, equations 4 to 6; the centring is the usual control variate.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = rise_centred(clip.image, tokens, clip.encode_text("a cat"), masks=1000)
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = rise_centred(clip.image, reading, clip.encode_text("a cat"), masks=1000)
     """
-    return rise(tower, tokens, target, masks=masks, p=p, cells=cells, centred=True, seed=seed)
+    return rise(tower, reading, target, masks=masks, p=p, cells=cells, centred=True, seed=seed)

@@ -5,26 +5,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..reading import Tokens
-from ..towers import Tower
-from .record import method
+from ..clip.tower import Reading, Tower
+from .register import method
 
 
 @method(title="Rollout", group="rival", source="Abnar and Zuidema, ACL 2020", forwards=1.5, attention=True)
 @torch.no_grad()
-def rollout(tower: Tower, tokens: Tokens, target: Tensor) -> Tensor:
+def rollout(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     """Row of the pooled token of `A_L ... A_1`, `A_l = (mean_heads attention + I) / 2`: scores (B, T) >= 0, sum 1.
 
     It does not look at the target: the same map for every caption, and so a control for the others.
     Source: Abnar and Zuidema, ACL 2020, section 3.
 
-    >>> tokens = clip.image.read(clip.pixels("cat.jpg"))
-    >>> scores = rollout(clip.image, tokens, clip.encode_text("a cat"))
+    >>> reading = clip.image.read(clip.pixels("cat.jpg"))
+    >>> scores = rollout(clip.image, reading, clip.encode_text("a cat"))
     """
     last = tower.blocks[-1]
-    row = last.row_attention(last.norm1(tokens.streams[-1]), tokens.at).float().mean(1)  # (B, T)
-    flow = (row + F.one_hot(tokens.at, row.shape[1])) / 2
-    for block, h in zip(reversed(tower.blocks[:-1]), reversed(tokens.streams[:-1])):
-        attention = torch.cat([block.attention(block.norm1(x)).float().mean(1) for x in h.split(tokens.rows)])
+    row = last.row_attention(last.norm1(reading.streams[-1]), reading.at).float().mean(1)  # (B, T)
+    flow = (row + F.one_hot(reading.at, row.shape[1])) / 2
+    for block, h in zip(reversed(tower.blocks[:-1]), reversed(reading.streams[:-1])):
+        attention = torch.cat([block.attention(block.norm1(x)).float().mean(1) for x in h.split(reading.rows)])
         flow = (flow + (flow[:, None] @ attention)[:, 0]) / 2
     return flow

@@ -1,0 +1,1 @@
+"""Notebooks in batch, and what they leave behind."""

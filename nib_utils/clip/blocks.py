@@ -1,0 +1,143 @@
+"""A CLIP is two towers of pre-LN residual blocks; everything the methods need of one is here.
+
+    h_0 = embed(x)            residual stream entering block 0, (B, T, D)
+    h_l = stream(x, l)        residual stream entering block l
+    F_l(h_l) = finish(h_l, l, at)   the feature, (B, E): blocks l..L-1, norm, pooling, projection
+
+The tensors belong to the wrapped model: a tower only looks at them, and unless it was asked to
+be trainable it looks at detached views, so no gradient is ever computed for a parameter.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass
+class Linear:
+    """`x W^T + b`, over borrowed tensors: weight (out, in), bias (out,) or None."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass
+class Norm:
+    """Layer norm over the last axis, over borrowed tensors."""
+
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float = 1e-5
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weight is None:
+            return F.layer_norm(x, x.shape[-1:], None, None, self.eps)
+        # a model kept in half precision may keep its norms in float32, so compute where the weights are
+        y = F.layer_norm(x.to(self.weight.dtype), x.shape[-1:], self.weight, self.bias, self.eps)
+        return y.to(x.dtype)
+
+
+def identity(x: Tensor) -> Tensor:
+    return x
+
+
+@dataclass
+class Block:
+    """One pre-LN residual block: `h + attention(norm1(h))`, then `h + mlp(norm2(h))`."""
+
+    heads: int
+    norm1: Norm
+    q: Linear
+    k: Linear
+    v: Linear
+    out: Linear
+    norm2: Norm
+    fc1: Linear
+    act: Callable[[Tensor], Tensor]
+    fc2: Linear
+    scale1: Tensor | None = None  # LayerScale of the attention branch, (D,)
+    scale2: Tensor | None = None  # LayerScale of the MLP branch, (D,)
+    causal: bool = False
+
+    def __call__(self, h: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        return self.mlp(h + self.branch(h))
+
+    def attend(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> the same result and the attention (B, heads, T, T), part of the graph."""
+        x = self.norm1(h)
+        attention = self.attention(x)
+        return self.mlp(h + self.mix(attention, x)), attention
+
+    def branch(self, h: Tensor) -> Tensor:
+        """What the attention adds to the stream, (B, T, D)."""
+        x = self.norm1(h)
+        return self.mix(self.attention(x), x)
+
+    def mlp(self, h: Tensor) -> Tensor:
+        """The stream after this block's MLP, (..., D) -> (..., D)."""
+        x = self.fc2(self.act(self.fc1(self.norm2(h))))
+        return h + (x if self.scale2 is None else x * self.scale2)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Softmax attention of the normalised stream, (B, T, D) -> (B, heads, T, T)."""
+        q, k = self.split(self.q(x)), self.split(self.k(x))
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        if self.causal:
+            T = x.shape[1]
+            logits = logits + torch.full((T, T), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+        return logits.softmax(-1)
+
+    def mix(self, attention: Tensor, x: Tensor) -> Tensor:
+        """Values mixed by the attention and projected: (B, heads, T, T), (B, T, D) -> (B, T, D)."""
+        y = self.out((attention @ self.split(self.v(x))).transpose(1, 2).flatten(2))
+        return y if self.scale1 is None else y * self.scale1
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, heads, T, D / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def row(self, h: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Only the output row `at` (B,) of the block, (B, D), and its attention (B, heads, T).
+
+        One query needs no keys and values of its own: `q . (W_k x) = (W_k^T q) . x` and
+        `sum_t a_t W_v x_t = W_v sum_t a_t x_t`, so two T x D x D products become T x D x heads.
+        """
+        x = self.norm1(h)
+        attention = self.row_attention(x, at)
+        return self.row_output(h, at, self.row_mix(attention, x)), attention
+
+    def row_attention(self, x: Tensor, at: Tensor) -> Tensor:
+        """The attention (B, heads, T) of row `at` of the normalised stream (B, T, D)."""
+        d = x.shape[-1] // self.heads
+        q = self.q(pick(x, at)).unflatten(-1, (self.heads, d)) * d**-0.5  # (B, heads, d)
+        k = torch.einsum("bnd,ndc->bnc", q, self.k.weight.unflatten(0, (self.heads, d)))  # (B, heads, D)
+        logits = k @ x.transpose(-1, -2)  # (B, heads, T); the key's bias moves all t alike
+        if self.causal:
+            after = torch.arange(x.shape[1], device=x.device) > at[:, None]
+            logits = logits.masked_fill(after[:, None], float("-inf"))
+        return logits.softmax(-1)
+
+    def row_mix(self, attention: Tensor, x: Tensor) -> Tensor:
+        """The values that one row mixes, all heads side by side: (B, heads, T), (B, T, D) -> (B, D)."""
+        v = torch.einsum("bnc,ndc->bnd", attention @ x, self.v.weight.unflatten(0, (self.heads, -1)))
+        if self.v.bias is not None:  # times a sum that is 1, so that the gradient by the attention is whole
+            v = v + self.v.bias.unflatten(0, (self.heads, -1)) * attention.sum(-1, keepdim=True)
+        return v.flatten(1)
+
+    def row_output(self, h: Tensor, at: Tensor, mixed: Tensor) -> Tensor:
+        """Row `at` of the block's output, (B, D), from the values (B, D) that it mixed."""
+        y = self.out(mixed)
+        return self.mlp(pick(h, at) + (y if self.scale1 is None else y * self.scale1))
+
+
+def pick(x: Tensor, at: Tensor) -> Tensor:
+    """Row `at` (B,) of each sample, (B, T, ...) -> (B, ...)."""
+    return x[torch.arange(len(x), device=x.device), at]

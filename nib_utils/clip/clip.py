@@ -1,0 +1,140 @@
+"""Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import from_open_clip, from_openai, from_transformers, mini
+from .captions import Tokenizer, clip_bpe, pad, read_ids
+from .pictures import Preprocess, read_pixels
+from .tower import Tower
+
+LIBRARIES = {"clip": from_openai, "open_clip": from_open_clip, "transformers": from_transformers}
+
+
+@dataclass(repr=False)
+class Clip:
+    """A wrapped model: `image` and `text` towers, and how pictures and sentences become their inputs."""
+
+    image: Tower
+    text: Tower
+    logit_scale: Tensor
+    preprocess: Preprocess
+    tokenizer: Tokenizer
+    context: int  # longest caption in tokens, SOS and EOS included
+    vocabulary: int
+    name: str
+    model: Any  # the library's own model, as it came
+
+    def __repr__(self) -> str:
+        grid, dtype = "x".join(map(str, self.image.grid)), str(self.dtype).removeprefix("torch.")
+        return (f"<Clip {self.name}: image {self.image.depth} blocks of width {self.image.width} on {grid} patches, "
+                f"text {self.text.depth} of {self.text.width}, {dtype} on {self.device}>")
+
+    @property
+    def device(self) -> torch.device:
+        return self.image.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.image.dtype
+
+    def pixels(self, images, first: int = 0) -> Tensor:
+        """PIL images, paths, or preprocessed pixels -> (B, 3, H, W) float32 on the model's device.
+
+        first: the number of the first of them, when they are a part of more and one cannot be read.
+        """
+        return read_pixels(images, self.preprocess, first).to(self.device)
+
+    def ids(self, texts, truncate: bool = False) -> list[Tensor]:
+        """Sentences or 1-D id arrays -> ids with SOS and EOS, one (T,) per caption."""
+        read = read_ids(texts, self.tokenizer, self.context, self.vocabulary, truncate)
+        rows = self.text.parts["vocabulary"]
+        if not all(rows[ids.to(rows.device)].any(-1).all() for ids in read):  # mini embeds what it never saw as zeros
+            warnings.warn(f"{self.name} has never learnt some of these words, so what it says of them means nothing.",
+                          stacklevel=2)
+        return [ids.to(self.device) for ids in read]
+
+    @torch.no_grad()
+    def encode_image(self, images, batch_size: int = 32) -> Tensor:
+        """Image features (B, E) as the library gives them, not normalised.
+
+        >>> clip.encode_image(["cat.jpg"]).shape
+        torch.Size([1, 512])
+        """
+        return torch.cat([self.image(x) for x in self.pixels(images).split(batch_size)])
+
+    @torch.no_grad()
+    def encode_text(self, texts, batch_size: int = 32, truncate: bool = False) -> Tensor:
+        """Text features (B, E) as the library gives them, not normalised."""
+        ids = self.ids(texts, truncate)
+        return torch.cat([self.text(pad(ids[i : i + batch_size])) for i in range(0, len(ids), batch_size)])
+
+
+def library_of(model: Any) -> str:
+    """The package that the class of a model, or a base of it, comes from."""
+    modules = [base.__module__.split(".")[0] for base in type(model).__mro__]
+    return next((name for name in LIBRARIES if name in modules), "")
+
+
+def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: Tokenizer | None = None,
+         name: str | None = None) -> Clip:
+    """A live model of `clip`, `open_clip` or `transformers` as a Clip; the model is left exactly as it came.
+
+    `preprocess` and `tokenizer` replace CLIP's own. Raises TypeError for a model that is none of
+    theirs and ValueError for one without a residual stream of tokens (a ResNet CLIP).
+
+    >>> clip = nib.wrap(open_clip.create_model("ViT-B-32-quickgelu"))
+    >>> nib.explain(clip, ["cat.jpg"], ["a cat"]).plot()
+    """
+    if isinstance(model, Clip):
+        return model
+    library = library_of(model)
+    if not library or not (hasattr(model, "visual") or library == "transformers"):
+        raise TypeError(f"cannot wrap a {type(model).__module__}.{type(model).__name__}; "
+                        "pass a CLIP of the packages clip, open_clip or transformers.")
+    image, text = LIBRARIES[library].towers(model, lambda p: None if p is None else p.detach())
+    preprocess = preprocess or Preprocess(*LIBRARIES[library].pixel_format(model))
+    vocabulary, positions = text.parts["vocabulary"], text.parts["positions"]
+    tokenizer = tokenizer or clip_bpe()
+    if tokenizer.eos >= len(vocabulary) or int(text.at(torch.tensor([[tokenizer.sos, tokenizer.eos]]))) != 1:
+        raise ValueError(f"this {type(model).__name__} of {len(vocabulary)} tokens does not end captions with id "
+                         f"{tokenizer.eos}, as CLIP's tokenizer does; pass its own to wrap(model, tokenizer=...).")
+    return Clip(image, text, model.logit_scale.detach(), preprocess, tokenizer,
+                context=len(positions), vocabulary=len(vocabulary), name=name or type(model).__name__, model=model)
+
+
+def load_clip(spec: str = "mini", device: str | torch.device | None = None,
+              dtype: torch.dtype = torch.float32) -> Clip:
+    """A CLIP by name: loaded by its own library, moved to `device` and `dtype`, and wrapped.
+
+    spec: "mini" (embedded, offline); an OpenAI name ("ViT-B/32") or a local .pt file; "hf:NAME_OR_FOLDER";
+    "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one, else the CPU.
+    Raises ValueError for a name nobody knows or a corrupt file, FileNotFoundError for weights that are
+    not here, ImportError for a package that is not installed.
+
+    >>> clip = nib.load_clip("mini")
+    """
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype is {dtype!r}; pass torch.float32, torch.bfloat16 or torch.float16.")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if spec == "mini":
+        return wrap(mini.load().to(device, dtype), name=spec)
+    library, _, rest = (spec := str(spec)).partition(":")
+    if library == "hf":
+        model, extras = from_transformers.load(rest)
+    elif library == "open_clip":
+        model, extras = from_open_clip.load(rest)
+    else:
+        model, extras = from_openai.load(spec)
+    return wrap(model.eval().to(device, dtype), name=spec, **extras)
+
+
+def default_batch(clip: Clip) -> int:
+    """Pairs at a time such that the cached image streams stay near 200 MB, at most 8."""
+    tokens = 1 + clip.image.grid[0] * clip.image.grid[1]
+    return max(1, min(8, 50_000_000 // (tokens * clip.image.width * clip.image.depth)))

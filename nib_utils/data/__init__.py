@@ -1,0 +1,1 @@
+"""Pairs of any data set, read from its files."""

@@ -1,0 +1,47 @@
+"""Pictures of classes, captioned "a photo of a ..." with their names: Tiny-ImageNet-200, or a folder per class."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..common.checks import check_choice, check_whole
+from .files import HOW_TO_GET, check_rows, read_lines
+from .folders import photo_of, warn_short
+
+
+def read_imagenet(root: Path, *, per_class: int | None = 5, names: str = "all",
+                  broken: str = "raise") -> pd.DataFrame:
+    """Tiny-ImageNet-200 val: the `per_class` lowest-numbered images of each class (None: all), in wnids.txt's order.
+
+    caption: "a photo of a " and the class's synonyms, names="all" or "first"; columns wnid, label (place in
+    wnids.txt, 0..199) and box (x0, y0, x1, y1), pixels of the 64 x 64 picture. The published subset followed
+    the directory order of one machine and cannot be had again.
+
+    >>> nib.load_pairs("imagenet", "tiny-imagenet-200", per_class=1, names="first")
+    """
+    if per_class is not None:
+        check_whole("per_class", per_class, 1)
+    check_choice("names", names, ("all", "first"))
+    file = root / "val" / "val_annotations.txt"
+    for needed in (root / "wnids.txt", root / "words.txt", file):
+        if not needed.is_file():
+            raise FileNotFoundError(f"imagenet: there is no file '{needed}'; {HOW_TO_GET['imagenet']}.")
+    wnids = read_lines(root / "wnids.txt")
+    words = dict(line.split("\t", 1) for line in read_lines(root / "words.txt") if "\t" in line)
+    corners = ["x0", "y0", "x1", "y1"]
+    table = pd.read_csv(file, sep="\t", header=None, names=["image", "wnid", *corners], index_col=False)
+    table.index += 1  # as lines are counted
+    table["label"] = table["wnid"].map({wnid: i for i, wnid in enumerate(wnids) if wnid in words})
+    table["number"] = table["image"].str.extract(r"(\d+)", expand=False).astype(float)
+    strange = table.isna().any(axis=1)
+    if strange.any():
+        raise ValueError(f"row {strange.idxmax()} of '{file}' is not a numbered image, a class of wnids.txt and of "
+                         "words.txt, and four corners, separated by tabs; unpack the data set again.")
+    table = table.sort_values(["label", "number"]).astype({"label": int})
+    if per_class is not None:
+        table = table.groupby("label").head(per_class)
+        warn_short(table["label"], per_class, len(wnids))
+    table["caption"] = [photo_of(words[wnid], names) for wnid in table["wnid"]]
+    table["box"] = list(table[corners].itertuples(index=False, name=None))
+    return check_rows(table, file, broken)[["image", "caption", "wnid", "label", "box"]]

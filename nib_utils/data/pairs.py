@@ -1,0 +1,98 @@
+"""Pairs of an image and a caption, from the drawn world or from a data set on disk, as one DataFrame."""
+from __future__ import annotations
+
+import hashlib
+import warnings
+from functools import partial
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ..common.checks import check_choice, check_whole
+from ..world.pairs import shapes_pairs
+from .coco import read_coco
+from .files import HOW_TO_GET, natural
+from .flickr8k import read_flickr8k
+from .folders import read_folders
+from .hub import read_hf
+from .imagenet import read_imagenet
+from .tables import read_cc, read_csv
+
+
+def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, seed: int = 0, *,
+               order: str = "seeded", **options) -> pd.DataFrame:
+    """A data set as a DataFrame, one row per image, with columns image, caption and what else is known.
+
+    name: "shapes" (drawn, needs no root), "cc", "imagenet", "flickr8k", "csv", "folders", "coco" or "hf:NAME"
+    (NAME on the Hugging Face hub, root its cache folder or None); its reader says its options and columns.
+    image: an absolute path (str), not yet opened, or a PIL image (shapes, hf). n: how many pairs, kept in file
+    order, None for all (100 of shapes): drawn with the seed, or, order="sorted", those whose file names come
+    first, numbers compared as numbers. Raises ValueError for a name, value or file that does not fit, TypeError
+    for an unknown option, FileNotFoundError for missing data.
+
+    >>> nib.load_pairs("shapes", n=2, objects=1)["caption"].tolist()
+    ['a small dotted pink triangle', 'a large dotted pink triangle']
+    """
+    key = "hf:NAME" if str(name).startswith("hf:") and name != "hf:" else name
+    if key not in READERS:
+        raise ValueError(f"no data set is called {name!r}; there are {', '.join(READERS)}.")
+    read = READERS[key]
+    known = [p.name for p in signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise TypeError(f"the data set {name!r} has no option {unknown[0]!r}; it takes {', '.join(known)}.")
+    if n is not None:
+        check_whole("n", n, 1)
+    check_whole("seed", seed, 0)
+    check_choice("order", order, ("seeded", "sorted"))
+    if key == "shapes":
+        return shapes_pairs(100 if n is None else n, seed, **options)
+    if key == "hf:NAME":
+        return finish(subset(read(name.removeprefix("hf:"), root, **options), n, seed, order))
+    if root is None:
+        raise FileNotFoundError(f"{name}: no root was given, so there is nowhere to look; {HOW_TO_GET[name]}.")
+    if not Path(root).exists():
+        raise FileNotFoundError(f"{name}: there is no file or folder '{root}'; {HOW_TO_GET[name]}.")
+    return finish(subset(read(Path(root), **options), n, seed, order))
+
+
+def subset(pairs: pd.DataFrame, n: int | None, seed: int, order: str = "seeded") -> pd.DataFrame:
+    """`n` rows, in their old order: drawn without replacement, or of the first names; a smaller n takes from them."""
+    if n is None or n >= len(pairs):
+        if n is not None and n > len(pairs):
+            warnings.warn(f"{n} pairs were asked for but there are {len(pairs)}; all are used.", stacklevel=3)
+        return pairs.reset_index(drop=True)
+    if order == "seeded":
+        ranked = np.random.default_rng(seed).permutation(len(pairs))
+    else:
+        names = [natural(image) if isinstance(image, str) else [] for image in pairs["image"]]
+        ranked = np.array(sorted(range(len(pairs)), key=names.__getitem__))
+    return pairs.iloc[np.sort(ranked[:n])].reset_index(drop=True)
+
+
+def finish(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What a reader put off (as a `partial`) until it was known which rows are wanted: masks, remote pictures."""
+    for column in pairs:
+        if len(pairs) and isinstance(pairs[column].iloc[0], partial):
+            pairs[column] = pd.Series([later() for later in pairs[column]], index=pairs.index, dtype=object)
+    return pairs
+
+
+READERS = {"shapes": shapes_pairs, "cc": read_cc, "imagenet": read_imagenet, "flickr8k": read_flickr8k, "csv": read_csv,
+           "folders": read_folders, "coco": read_coco, "hf:NAME": read_hf}
+
+
+def manifest(pairs: pd.DataFrame) -> str:
+    """The SHA-256 of the pairs in order, hex: captions with image file names, or with the pixels of PIL images.
+
+    >>> nib.manifest(nib.load_pairs("csv", "my/pairs.csv"))[:8]
+    """
+    digest = hashlib.sha256()
+    for image, caption in zip(pairs["image"], pairs["caption"]):
+        is_picture = isinstance(image, Image.Image)
+        content = f"{image.mode} {image.size} ".encode() + image.tobytes() if is_picture else Path(image).name.encode()
+        digest.update(content + b"\0" + caption.encode() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Scores made into maps, and maps into pictures."""

@@ -1,0 +1,1 @@
+"""What a map is worth: measured on the maps that are given."""

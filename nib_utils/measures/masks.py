@@ -1,0 +1,104 @@
+"""Masks of objects at the model's pixels: cut as its pictures are, drawn from boxes, checked."""
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..clip.pictures import Preprocess
+
+
+def check_masks(maps: Tensor, masks: Tensor, spread: bool = False) -> None:
+    """Refuse maps and masks that cannot be compared; maps of patches are yet to be spread over a mask's pixels."""
+    alike = len(maps) == len(masks) if spread and maps.ndim == masks.ndim == 3 else maps.shape == masks.shape
+    if maps.ndim != 3 or not alike or masks.dtype != torch.bool:
+        form = "(B, gh, gw) and (B, H, W)" if spread else "both as (B, H, W)"
+        raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} of {masks.dtype} do not fit; pass "
+                         f"{form}, the masks of torch.bool.")
+    for wrong, what in ((~masks.flatten(1).any(1), "mask {} is empty; leave out what is not in the picture."),
+                        (~maps.flatten(1).isfinite().all(1), "map {} contains NaN or infinity.")):
+        if wrong.any():
+            raise ValueError(what.format(int(wrong.nonzero()[0])))
+
+
+def box_masks(boxes, H: int, W: int) -> Tensor:
+    """Boxes (B, 4) as (x0, y0, x1, y1), in pixels of an H x W picture -> masks (B, H, W) bool.
+
+    A pixel belongs to a box that holds its centre, so x1 and y1 are where the next pixel begins: add 1
+    to corners that name the last pixel inside, and scale corners first where the picture was resized.
+    Raises ValueError for a box that is empty or holds no pixel's centre.
+
+    >>> masks = nib.box_masks([(10, 20, 40, 60)], 64, 64)
+    """
+    boxes = torch.as_tensor(np.asarray(boxes, float).reshape(-1, 4))
+    x0, y0, x1, y1 = boxes.T[:, :, None]  # (B, 1) each
+    x, y = torch.arange(W) + 0.5, torch.arange(H) + 0.5
+    masks = ((y0 <= y) & (y < y1))[:, :, None] & ((x0 <= x) & (x < x1))[:, None]
+    empty = ~masks.flatten(1).any(1)
+    if empty.any():
+        i = int(empty.nonzero()[0])
+        raise ValueError(f"box {i}, {tuple(boxes[i].tolist())}, holds no pixel of a picture of {H} x {W}; boxes are "
+                         "(x0, y0, x1, y1) in its pixels.")
+    return masks
+
+
+def seen(mask: np.ndarray, image, where: str, preprocess: Preprocess) -> np.ndarray:
+    """The mask (h, w) of a picture at the model's pixels (H, W); one of that size is taken to be there already."""
+    mask, model = np.asarray(mask), tuple(preprocess.size)
+    if mask.dtype != bool or mask.ndim != 2:
+        raise ValueError(f"{where}: the mask is {mask.dtype} of shape {mask.shape}; pass bool of shape (H, W).")
+    if mask.shape == model:
+        return mask
+    if (picture := size_of(image)) not in (None, mask.shape):
+        raise ValueError(f"{where}: the mask has shape {mask.shape}, but its picture {picture} and the model's input "
+                         f"{model}, (H, W) each; pass the mask at one of these two sizes.")
+    return crop_masks(mask[None], preprocess)[0]
+
+
+def size_of(image) -> tuple[int, int] | None:
+    """The (H, W) of a PIL image, or of the picture at a path, not decoded; None of what is neither."""
+    try:
+        if isinstance(image, (str, Path)):
+            with Image.open(image) as picture:
+                return picture.size[::-1]
+    except OSError:  # `explain` says what is wrong with it
+        return None
+    return image.size[::-1] if isinstance(image, Image.Image) else None
+
+
+def left(masks: Tensor, phrases: list[str], broken: str) -> np.ndarray:
+    """The rows of masks (B, H, W) that are not empty; the others raise, or are left out with a warning."""
+    there = masks.flatten(1).any(1).numpy()
+    gone = np.flatnonzero(~there)
+    told = f"{len(gone)} of {len(masks)} phrases"
+    if not there.any():
+        raise ValueError(f"the model's crop leaves nothing of the masks of {told}; check them, or load more pairs.")
+    if len(gone) and broken == "raise":
+        raise ValueError(f"the model's crop leaves nothing of the masks of {told}, first that of row {gone[0]}, "
+                         f'{phrases[gone[0]]!r}; leave such phrases out with broken="skip".')
+    if len(gone):
+        warnings.warn(f"{told} are left out: the model's crop leaves nothing of their masks.", stacklevel=3)
+    return np.flatnonzero(there)
+
+
+def crop_masks(masks: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+    """Masks (P, H, W) bool at an image's size -> (P, h, w) bool where `preprocess` leaves their pixels.
+
+    The same resize and centre crop that the image gets, nearest neighbour instead of bicubic; what is cropped
+    away is gone, so that a mask can become empty; `localize` does this by itself. preprocess: that of a Clip.
+    Raises ValueError for another shape.
+
+    >>> masks = torch.from_numpy(nib.crop_masks(pairs.masks[0], clip.preprocess))
+    >>> nib.pointing(ex.image, masks)
+    """
+    masks = np.asarray(masks)
+    if masks.ndim != 3 or masks.dtype != bool:
+        raise ValueError(f"masks are {masks.dtype} of shape {masks.shape}; pass bool of shape (P, H, W).")
+    plain = replace(preprocess, mean=(0.0,) * 3, std=(1.0,) * 3, resample=Image.Resampling.NEAREST)
+    cropped = [plain(Image.fromarray(mask.astype(np.uint8) * 255))[0].numpy() > 0.5 for mask in masks]
+    return np.stack(cropped) if cropped else np.zeros((0, *preprocess.size), bool)

@@ -1,0 +1,1 @@
+"""Experiments that run methods: on models changed, evaluations mended, costs."""

@@ -1,0 +1,156 @@
+"""What a method costs, in forward-equivalents: the time of one image forward inside a batch of 8, in the same run."""
+from __future__ import annotations
+
+import ctypes
+import gc
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..clip.clip import Clip
+from ..maps.explain import explain
+
+BATCH = 8
+
+
+def seconds(work: Callable[[], object], repeats: int) -> list[float]:
+    """Wall time of each of `repeats` calls."""
+    times = []
+    for _ in range(repeats):
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bool = False) -> float:
+    """Seconds of one image forward inside a batch of 8, without gradient (median of `repeats`).
+
+    Of our tower, which computes only the pooled row of its last block; or, with `library`, of the model's own
+    library, which is the unit of the published code's costs and about a tenth longer.
+    """
+    model, eight = clip.model, torch.arange(BATCH) % len(pixels)  # a batch of 8 however many there are
+    x = pixels[eight].to(clip.device, clip.dtype)
+    own = (lambda: model.encode_image(x)) if hasattr(model, "encode_image") else (
+        lambda: model.get_image_features(pixel_values=x))
+    with torch.no_grad():
+        return statistics.median(seconds(own if library else lambda: clip.image(x), repeats)) / BATCH
+
+
+def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: int = BATCH, repeats: int = 3,
+         **options) -> dict[str, float]:
+    """What one pair costs in `explain`, both modalities, everything included.
+
+    pixels (B, 3, H, W), ids: B captions. forward_equivalents: in forwards of our image tower, with the least and
+    the largest of `repeats`; library_forwards: in forwards of the model's own library. Both units are measured
+    before and after every repeat, since a machine's speed drifts. Also pairs_per_second, forward_ms, and memory_gb,
+    what the first run needed on top of what was there.
+
+    >>> speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
+    """
+    return timed(clip, pixels, lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False,
+                                               **options), len(ids), repeats)
+
+
+def timed(clip: Clip, pixels: torch.Tensor, work: Callable[[], object], pairs: int, repeats: int = 3) -> dict:
+    """`cost` of any work on `pairs` pairs."""
+    memory = peak_memory(work, clip.device)  # the first call pays for allocations
+    both = lambda: [forward_unit(clip, pixels, 1, library) for library in (False, True)]
+    rows, before = [], both()
+    for _ in range(repeats):
+        took = seconds(work, 1)[0] / pairs
+        after = both()
+        rows.append((took, *(2 * took / (b + a) for b, a in zip(before, after))))
+        before = after
+    took, ratios, library = zip(*rows)
+    return {"forward_equivalents": statistics.median(ratios), "least": min(ratios), "largest": max(ratios),
+            "library_forwards": statistics.median(library), "pairs_per_second": 1 / statistics.median(took),
+            "forward_ms": 1000 * before[0], "memory_gb": memory}
+
+
+def single_rate(clip: Clip, images, texts, method: str, **options) -> float:
+    """Pairs per second one pair at a time, both modalities, after one to warm up: the paper's FPS, but warm."""
+    one = lambda i: explain(clip, [images[i]], [texts[i]], method, progress=False, truncate=True, **options)
+    one(0)
+    return 1 / statistics.median(seconds(lambda i=i: one(i), 1)[0] for i in range(len(texts)))
+
+
+def operations(clip: Clip, pixels: torch.Tensor, ids: list, method: str, **options) -> float:
+    """Floating-point operations of the matrix products in one `explain` of all pairs, per pair, in units of 1e9.
+
+    Counted as they are run, backward passes included; a multiplication and an addition are two. What is not a
+    matrix product (norms, softmax, activations) is left out, so their time at the machine's rate is about the best
+    that these operations can reach.
+
+    >>> operations(clip, pixels, ids, "nib") / product_rate(clip.device)   # seconds per pair, at best
+    """
+    with FlopCounterMode(display=False) as counter:
+        explain(clip, pixels, ids, method, batch_size=len(ids), progress=False, **options)
+    return counter.get_total_flops() / len(ids) / 1e9
+
+
+def product_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, width: int = 768,
+                 rows: int | None = None, repeats: int = 20) -> float:
+    """Rate of a matrix product as an MLP has it, (rows, width) by (width, 4 width), in 1e9 operations per second.
+
+    rows: by default 400, eight images of ViT-B/32, on a CPU, and 16384 on a GPU, which needs more to be busy.
+    """
+    rows = rows or (16384 if torch.device(device).type == "cuda" else 400)
+    x = torch.randn(rows, width, device=device, dtype=dtype)
+    weights = [torch.randn(4 * width, width, device=device, dtype=dtype) for _ in range(4)]  # as cold as a block's
+    times = []
+    for i in range(repeats + 1):
+        start = time.perf_counter()
+        torch.nn.functional.linear(x, weights[i % 4])
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return 2 * rows * width * 4 * width / statistics.median(times[1:]) / 1e9
+
+
+def peak_memory(work: Callable[[], object], device: torch.device | str = "cpu") -> float:
+    """What `work` needs on top of what was there, at its largest, in GB: allocated on a GPU, resident on a CPU.
+
+    A process that once was larger keeps free memory, from which work would be served unseen; so on a CPU it is given
+    back to the system first, where the C library can (glibc).
+    """
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return (torch.cuda.max_memory_allocated(device) - before) / 1e9
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        gc.collect()
+        trim(0)
+    seen, done = [resident()], threading.Event()
+
+    def watch():
+        while not done.wait(0.01):
+            seen.append(resident())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return max(seen) - seen[0]
+
+
+def resident() -> float:
+    """Resident memory of this process now, in GB (Linux)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1e6
+    raise OSError("this system does not say how much memory a process holds; /proc/self/status has no VmRSS.")

@@ -1,0 +1,64 @@
+"""Tables of means over pairs: with intervals, ranks, and the published numbers beside them where there are any."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from .statistics import bold, ranks, summary
+
+
+def ranked(rows: pd.DataFrame, better: Mapping[str, str], by: str = "method", unit: str = "pair") -> pd.DataFrame:
+    """Per-pair `rows` of several methods -> a row per method, with how sure each number is.
+
+    better: "lower" or "higher" for each metric. Columns `<metric>`, its 95 % bootstrap interval `_low`, `_high`,
+    `_rank` (a range where a paired test does not tell methods apart) and `_best` (may it be set in bold?).
+    Raises ValueError for a NaN, or methods that were not measured on the same pairs.
+
+    >>> tables.ranked(rows, {"corrected_image_drop": "lower"})
+    """
+    means, parts = summary(rows, list(better), by), []
+    for metric, direction in better.items():
+        one = means.xs(metric, level="metric")[["mean", "low", "high"]]
+        one.columns = [metric, f"{metric}_low", f"{metric}_high"]
+        if len(one) > 1:
+            found = ranks(rows, metric, direction, by, unit)
+            one = one.join(found["rank"].rename(f"{metric}_rank")).join(bold(found).rename(f"{metric}_best"))
+        parts.append(one)
+    return pd.concat(parts, axis=1)
+
+
+def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit: str,
+                paper: Mapping[str, str] | None = None):
+    """Bars by method, a panel per metric, with 95 % intervals; green where significantly best.
+
+    unit: what the bars are counted in; paper: for a metric, the column with the paper's own number, drawn as a mark.
+
+    >>> better = {"corrected_image_drop": "lower"}
+    >>> tables.plot_ranked(tables.ranked(rows, better), better, "a hundred pairs", "percent of a cosine")
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(better), figsize=(2.1 + 2.6 * len(better), 1.1 + 0.24 * len(table)),
+                                sharey=True, squeeze=False, layout="constrained")
+    axes[0, 0].set_ymargin(0.01)
+    y = np.arange(len(table))
+    for axis, (metric, direction) in zip(axes[0], better.items()):
+        best = table.get(f"{metric}_best", pd.Series(False, table.index)).eq(True)  # a method not run has none
+        ends = [table[metric] - table[f"{metric}_low"], table[f"{metric}_high"] - table[metric]]
+        axis.barh(y, table[metric], color=np.where(best, "#35b779", "#31688e"), xerr=np.array(ends, float).clip(0),
+                  error_kw={"elinewidth": 0.9, "ecolor": "#222222"})
+        if paper and paper.get(metric) in table:
+            axis.plot(table[paper[metric]], y, "|", color="#d95f02", ms=10, mew=2.5, label="the paper's number")
+            axis.legend(fontsize=7, loc="lower right")
+        axis.set_title(f"{metric.replace('_', ' ')} {'↓' if direction == 'lower' else '↑'}", fontsize=9)
+        axis.set_xlabel(unit, fontsize=8)
+        axis.grid(axis="x", alpha=0.3)
+        axis.tick_params(labelsize=8)
+    axes[0, 0].set_yticks(y, table.index)
+    axes[0, 0].invert_yaxis()
+    some = any(table.get(f"{metric}_best", pd.Series()).eq(True).any() for metric in better)
+    green = "green: significantly best" if some else "none is significantly best"
+    figure.suptitle(f"{title} (lines: 95 % intervals; {green})", fontsize=10)
+    return figure

@@ -1,0 +1,1 @@
+"""The drawn world, and how its model is trained."""

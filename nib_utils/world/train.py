@@ -1,0 +1,224 @@
+"""Train `mini`, the embedded CLIP, on the drawn world: contrastive, with labels of what is in the scene.
+
+Both towers answer one shared question about their normalised feature, "which pairs of attributes
+occur together in one object?" (red & striped, striped & star, ...), which is what makes a small
+model learn in an hour; the patches answer it too, two blocks before the end. CLIP itself has no
+such labels: `mini` is concept-supervised. Hard negatives differ from the caption in one attribute,
+one object or one swap.
+"""
+from __future__ import annotations
+
+import math
+import time
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..clip.from_openai import towers
+from ..clip.pictures import MEAN, STD
+from ..common.files import write_whole
+from ..common.progress import progress as progress_bar
+from . import scenes
+from .scenes import ATTRIBUTES, Thing
+
+WIDTH, EMBED, DEPTH = 128, 256, 12
+PAIRS = [(a, u, b, v) for a, b in combinations(ATTRIBUTES, 2) for u in ATTRIBUTES[a] for v in ATTRIBUTES[b]]
+PAIR_INDEX = {pair: i for i, pair in enumerate(PAIRS)}
+NAMES = tuple(ATTRIBUTES)
+SOS, EOS = "<|startoftext|>", "<|endoftext|>"
+
+
+def pairs_of(thing: Thing) -> list[int]:
+    """Indices into PAIRS of the six attribute pairs that one object shows."""
+    return [PAIR_INDEX[a, getattr(thing, a), b, getattr(thing, b)] for a, b in combinations(NAMES, 2)]
+
+
+def labels(scenes: list[list[Thing]]) -> Tensor:
+    """Which attribute pairs occur in each list of things, (N, len(PAIRS)) of 0 and 1."""
+    out = torch.zeros(len(scenes), len(PAIRS))
+    for row, things in zip(out, scenes):
+        row[[i for thing in things for i in pairs_of(thing)]] = 1
+    return out
+
+
+def patch_labels(scene: scenes.Scene, side: int = 7) -> np.ndarray:
+    """Which attribute pairs each patch shows (an object counts where it fills 15 % of the patch), (side^2, PAIRS)."""
+    cell = scenes.SIDE // side
+    share = scene.masks.reshape(-1, side, cell, side, cell).mean((2, 4)).reshape(-1, side * side)  # (n, patches)
+    out = np.zeros((side * side, len(PAIRS)), np.float32)
+    for thing, cover in zip(scene.things, share):
+        out[np.ix_(cover > 0.15, pairs_of(thing))] = 1
+    return out
+
+
+def tokenize(captions: list[str], words: list[str]) -> tuple[Tensor, Tensor]:
+    """Places of the captions' words among the world's, padded with 0: (N, T), and their lengths (N,)."""
+    place = {word: i for i, word in enumerate(words)}
+    rows = [[place[w] for w in (SOS, *text.replace(",", " ,").split(), EOS)] for text in captions]
+    lengths = torch.tensor([len(row) for row in rows])
+    return nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True), lengths
+
+
+def word_ids() -> dict[str, int]:
+    """The CLIP BPE's id of each word of the world (all are single tokens), in the order of the ids."""
+    from clip.simple_tokenizer import SimpleTokenizer
+
+    bpe = SimpleTokenizer()
+    words = {"a", "and", ",", *(value for values in ATTRIBUTES.values() for value in values)}
+    ids = {word: bpe.encoder[word + "</w>"] for word in words}
+    ids |= {mark: bpe.encoder[mark] for mark in (SOS, EOS)}
+    return dict(sorted(ids.items(), key=lambda item: item[1]))
+
+
+def batch(rng: np.random.Generator, size: int, negatives: int, most: int):
+    """`size` scenes and their captions, one in four leaving objects out, each with hard `negatives`.
+
+    Returns pixels (B, 224, 224, 3) uint8, scenes' things, patch labels (B, 49, P), and (1 + negatives) * B
+    lists of named things: first the true ones, then the negatives of the first kind, and so on.
+    """
+    drawn = [scenes.draw_scene(rng, count=int(rng.integers(1, most + 1))) for _ in range(size)]
+    named = [[scene.things[i] for i in rng.permutation(len(scene.things))] for scene in drawn]
+    named = [things[: rng.integers(1, len(things) + 1)] if rng.integers(4) == 0 else things for things in named]
+    wrong = [[negative(rng, things, kind) for things in named] for kind in range(negatives)]
+    pixels = np.stack([scene.pixels for scene in drawn])
+    patch = np.stack([patch_labels(scene) for scene in drawn])
+    return pixels, [scene.things for scene in drawn], patch, sum(wrong, named)
+
+
+def negative(rng: np.random.Generator, things: list[Thing], kind: int) -> list[Thing]:
+    """A caption's things made wrong: the first kind swaps an attribute between two objects where it can."""
+    if kind == 0 and len(things) > 1:
+        i, j = (int(v) for v in rng.permutation(len(things))[:2])
+        differ = [name for name in NAMES if getattr(things[i], name) != getattr(things[j], name)]
+        made = scenes.swapped(things, differ[rng.integers(len(differ))], i, j)
+        if set(made) != set(things):
+            return made
+    return scenes.differing(rng, things)
+
+
+def untrue(named: list[list[Thing]], scenes: list[list[Thing]]) -> Tensor:
+    """Which captions say something that a scene does not show, (scenes, captions) bool."""
+    kinds = {thing: i for i, thing in enumerate({t for things in named + scenes for t in things})}
+
+    def rows(lists):
+        out = torch.zeros(len(lists), len(kinds))
+        for row, things in zip(out, lists):
+            row[[kinds[thing] for thing in things]] = 1
+        return out
+
+    said, shown = rows(named), rows(scenes)
+    return shown @ said.T < said.sum(1)
+
+
+def encode_text(text, ids: Tensor, lengths: Tensor, groups: int = 4) -> Tensor:
+    """Features of captions of mixed length, a group of like length at a time so that little is padding."""
+    order = lengths.argsort()
+    features = torch.cat([text(ids[part, : int(lengths[part].max())]) for part in order.chunk(groups)])
+    return features[order.argsort()]
+
+
+def build(vocabulary: int, seed: int = 0) -> tuple[nn.Module, nn.Module]:
+    """An untrained mini CLIP in OpenAI's architecture, over the world's words alone, and training's own heads."""
+    from clip.model import CLIP
+
+    torch.manual_seed(seed)
+    model = CLIP(EMBED, scenes.SIDE, DEPTH, WIDTH, 32, 77, vocabulary, WIDTH, WIDTH // 64, DEPTH).float()
+    heads = nn.ModuleDict({"concept": nn.Linear(EMBED, len(PAIRS)), "norm": nn.LayerNorm(WIDTH),
+                           "patch": nn.Linear(WIDTH, len(PAIRS))})
+    nn.init.constant_(heads["concept"].bias, -2.0)
+    nn.init.constant_(heads["patch"].bias, -4.0)
+    return model, heads
+
+
+def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
+    """The terms of the loss and the share of images that prefer their own caption to its hard negatives."""
+    pixels, scenes, patch, named = data
+    image, text = towers(model, borrow=lambda p: p)  # views of parameters live for one step
+    B, layer = len(scenes), image.depth - 2
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).bfloat16() * (1 / 255 / stat(STD)) - stat(MEAN) / stat(STD)
+    with torch.autocast("cpu", torch.bfloat16):
+        h = image.stream(x, layer)
+        u = image.finish(h, layer, image.at(x))
+        v = encode_text(text, *tokenize([scenes.caption(things) for things in named], words))
+        dense = heads["patch"](heads["norm"](h[:, 1:])) if patch_weight else None
+    u, v = F.normalize(u.float(), dim=-1), F.normalize(v.float(), dim=-1)  # (B, E), (N, E)
+    say = lambda f, things: 10 * F.binary_cross_entropy_with_logits(heads["concept"](16 * f), labels(things))
+    logits = model.logit_scale.exp().clamp(max=100) * u @ v.T  # (B, N)
+    own = torch.arange(B)
+    allowed = untrue(named, scenes)
+    allowed[own, own] = True
+    to_text = F.cross_entropy(logits.masked_fill(~allowed, -1e4), own)
+    to_image = F.cross_entropy(logits[:, :B].T.masked_fill(~allowed[:, :B].T, -1e4), own)
+    terms = {"image_labels": say(u, scenes), "text_labels": say(v, named), "contrastive": (to_text + to_image) / 2}
+    if dense is not None:
+        terms["patch_labels"] = 10 * patch_weight * F.binary_cross_entropy_with_logits(
+            dense.float(), torch.from_numpy(patch))
+    rivals = logits.view(B, -1, B).diagonal(dim1=0, dim2=2).T  # (B, 1 + negatives): own caption first
+    terms["prefers_own"] = (rivals[:, :1] >= rivals).all(1).float().mean().detach()
+    return terms
+
+
+def stat(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).bfloat16().view(1, 3, 1, 1)
+
+
+def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, learning_rate: float = 1.2e-3,
+               hard_from: float = 0.5, negatives: int = 3, most: int = scenes.MAX_OBJECTS, seed: int = 0,
+               save_every: int = 100) -> tuple[nn.Module, pd.DataFrame]:
+    """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
+
+    The data of a step depend on (seed, step) alone, so an interrupted run sees what an unbroken one would.
+    Raises ValueError for a checkpoint of a training with other parameters.
+    """
+    chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
+                  negatives=negatives, most=most, seed=seed)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    file, log, start = folder / "checkpoint.pt", [], 0
+    words = list(word_ids())
+    model, heads = build(len(words), seed)
+    weights = [p for m in (model, heads) for p in m.parameters()]
+    matrices = [p for p in weights if p.ndim > 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.05},
+         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0}], lr=learning_rate, betas=(0.9, 0.98))
+    if file.exists():
+        state = torch.load(file, weights_only=True)
+        differ = [name for name, value in chosen.items() if state["chosen"][name] != value]
+        if differ:
+            raise ValueError(f"'{file}' is of a training with {differ[0]} = {state['chosen'][differ[0]]}, "
+                             f"not {chosen[differ[0]]}; go on with that, or remove the file to begin anew.")
+        model.load_state_dict(state["model"])
+        heads.load_state_dict(state["heads"])
+        optimiser.load_state_dict(state["optimiser"])
+        log, start = state["log"], state["step"]
+    clock = time.perf_counter() - (log[-1]["seconds"] if log else 0)
+    with progress_bar(steps * batch_size, "training mini", done=start * batch_size) as bar:
+        for step in range(start, steps):
+            progress = step / steps
+            rate = learning_rate * min(1, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            wrong = negatives if progress >= hard_from else min(1, negatives)
+            data = batch(np.random.default_rng([seed, step]), batch_size, wrong, most)
+            terms = losses(model, heads, data, words, patch_weight=4 * max(0.0, 1 - progress / 0.8))
+            own = terms.pop("prefers_own")
+            loss = sum(terms.values())
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(weights, 1.0)
+            optimiser.step()
+            log.append({"step": step, "seconds": time.perf_counter() - clock, "learning_rate": rate,
+                        "loss": loss.item(), "prefers_own": own.item(), **{k: v.item() for k, v in terms.items()}})
+            bar.set_postfix(loss=f"{loss.item():.3f}", prefers_own=f"{own.item():.2f}", refresh=False)
+            bar.update(batch_size)
+            if (step + 1) % save_every == 0 or step + 1 == steps:
+                state = dict(model=model.state_dict(), heads=heads.state_dict(), optimiser=optimiser.state_dict(),
+                             log=log, step=step + 1, chosen=chosen)
+                write_whole(file, lambda part, state=state: torch.save(state, part))
+    return model.eval(), pd.DataFrame(log)

@@ -1,0 +1,51 @@
+"""The report: one page of what is there, nothing of what is not, and no markup from a file's words."""
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nib_utils.batch import report
+from nib_utils.batch.results import Results
+from nib_utils.tables.overview import overview
+
+
+@pytest.fixture
+def root(tmp_path):
+    for notebook, run in (("speed", "mini"), ("main_table", "mini")):
+        store = Results(tmp_path, notebook, run, "shapes", {"n": 3})
+        store.table("table", pd.DataFrame({"caption": ["<script>alert(1)</script>", "a & b"] * 20, "value": range(40)}))
+        Image.new("RGB", (4, 4)).save(store.place("picture.png"))
+        store.close()
+    return tmp_path
+
+
+def test_a_page_has_every_run_in_order_with_its_pictures_inside(root):
+    found = report.collect(root)
+    assert [r["notebook"] for r in found] == ["main_table", "speed"]
+    page = report.page(found, "Title <b>", rows=5)
+    assert page.count("data:image/png;base64,") == 2 and "the first 5 of 40 rows" in page
+    assert "<script>" not in page and "&lt;script&gt;" in page and "Title &lt;b&gt;" in page
+    assert page.index("main_table, mini-shapes</h2>") < page.index("speed, mini-shapes</h2>")
+    report.write(page, root / "page.html")
+    assert (root / "page.html").read_text() == page
+
+
+def test_without_results_there_is_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match="there are no results in"):
+        report.collect(tmp_path)
+    (tmp_path / "speed" / "x").mkdir(parents=True)
+    (tmp_path / "speed" / "x" / "speed.json").write_text("{half")
+    with pytest.raises(ValueError, match="speed.json' is not a record"):
+        report.collect(tmp_path)
+
+
+def test_an_overview_joins_what_is_there(tmp_path):
+    with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness for mini-shapes"):
+        overview(tmp_path)
+    store = Results(tmp_path, "localization", "mini", "shapes", {})
+    store.table("localization", pd.DataFrame({"method": ["nib", "random"], "pointing": [0.6, 0.1], "pointing_low": [0.5, 0],
+                                              "pointing_rank": ["1", "2"], "mass": [0, 0]}))
+    store = Results(tmp_path, "faithfulness", "mini", "shapes", {})
+    store.table("areas", pd.DataFrame({"fill": ["mean", "zero"], "method": ["nib", "nib"], "image_deletion_auc": [0.3, 9]}))
+    table = overview(tmp_path)
+    assert list(table) == ["pointing", "pointing_low", "pointing_rank", "image_deletion"]
+    assert table.loc["nib"].tolist() == [0.6, 0.5, "1", 0.3] and pd.isna(table.loc["random", "image_deletion"])
