@@ -29,10 +29,11 @@ def clip_surgery(tower: Tower, reading: Reading, target: Tensor, *, blocks: int 
     if blocks < 1:
         raise ValueError(f"clip_surgery: blocks is {blocks}; it takes at least 1.")
     first = max(0, tower.depth - blocks)
-    path = reading.stream(first)
-    for block, h in zip(tower.blocks[first:], reading.streams[first:]):
+    streams = reading.own.streams[first:]
+    path = streams[0]  # (U, T, D)
+    for block, h in zip(tower.blocks[first:], streams):
         path = path + torch.cat([consistent(block, x) for x in h.split(reading.rows)])
-    return cosine(tower.head(path), target[:, None])
+    return cosine(tower.head(path)[reading.which], target[:, None])
 
 
 def consistent(block: Block, h: Tensor) -> Tensor:

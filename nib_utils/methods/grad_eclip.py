@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.blocks import pick
-from ..clip.similarity import cosine
 from ..clip.tower import Reading, Tower
 from .register import method
 from .shared.gradient import require_grad
@@ -33,37 +32,35 @@ def grad_eclip(tower: Tower, reading: Reading, target: Tensor, *, blocks: int = 
     if blocks < 1:
         raise ValueError(f"grad_eclip: blocks is {blocks}; it takes at least 1.")
     first, last = max(0, tower.depth - blocks), tower.blocks[-1]
-    places = torch.arange(reading.stream(0).shape[1], device=reading.at.device)
-    parts, features = [], []
-    rows = (reading.stream(first), reading.at, target, reading.inside)
-    for h, at, goal, inside in zip(*(x.split(reading.rows) for x in rows)):
-        opened = []  # per block: the pooled row's query, the keys, the values, and what was mixed of them
+    found, features = [], []
+    for part in reading.parts(reading.own.stream(first), target):
+        h, at, opened = part.start, part.at, []  # per block: the pooled row's query, keys, values, and what it mixed
         with torch.enable_grad():
             for block in tower.blocks[first:-1]:
                 x = block.norm1(h)
-                q, k, v = (block.split(part(x)) for part in (block.q, block.k, block.v))  # (B, heads, T, d)
+                q, k, v = (block.split(linear(x)) for linear in (block.q, block.k, block.v))  # (n, heads, T, d)
                 mixed = require_grad(F.scaled_dot_product_attention(q, k, v, is_causal=block.causal))
                 opened.append((pick(q.transpose(1, 2), at), k, v, mixed))
                 h = block.mlp(h + block.join(mixed))
             x = last.norm1(h)
-            q = last.q(pick(x, at)).unflatten(-1, (last.heads, -1))  # (B, heads, d), all that the feature needs
-            k, v = (last.split(part(x)) for part in (last.k, last.v))
-            before = (places <= at[:, None])[:, None, None] if last.causal else None  # (B, 1, 1, T)
-            mixed = require_grad(F.scaled_dot_product_attention(q[:, :, None], k, v, before))
+            q = last.q(pick(x, at)).unflatten(-1, (last.heads, -1))  # (n, heads, d), all that the feature needs
+            k, v = (last.split(linear(x)) for linear in (last.k, last.v))
+            mixed = require_grad(last.row_mix(last.row_attention(x, at), x))  # (n, D)
             opened.append((q, k, v, mixed))
-            features.append(tower.head(last.row_output(h, at, mixed.flatten(1))))
-            similarity = cosine(features[-1], goal)
-        *earlier, final = torch.autograd.grad(similarity.sum(), [mixed for *_, mixed in opened])
-        weights = [pick(g.transpose(1, 2), at) for g in earlier] + [final[:, :, 0]]  # each (B, heads, d)
-        scores = [shares(q, k, v, w, inside) for (q, k, v, _), w in zip(opened, weights)]
-        parts.append(sum(s.relu() for s in scores) if tower.grid else sum(scores).relu())
-    reading.feature = torch.cat(features).detach()
+            features.append(tower.head(last.row_output(h, at, mixed)))
+        *earlier, final = part.gradient(features[-1], [mixed for *_, mixed in opened])
+        weights = [pick(g.transpose(1, 2), at[part.row]) for g in earlier] + [final.unflatten(-1, (last.heads, -1))]
+        terms = [term(*(x[part.row] for x in qkv), w, reading.inside[part.pair])
+                 for (*qkv, _), w in zip(opened, weights)]
+        found.append((part, sum(t.relu() for t in terms) if tower.grid else sum(terms).relu()))
+    reading.own.feature = torch.cat(features).detach()
+    places = torch.arange(h.shape[1], device=at.device)
     words = reading.inside & (places > 0) & (places != reading.at[:, None])  # a caption's SOS and EOS are none
-    return torch.cat(parts) * words
+    return reading.in_order(found) * words
 
 
 @torch.no_grad()
-def shares(q: Tensor, k: Tensor, v: Tensor, weights: Tensor, inside: Tensor) -> Tensor:
+def term(q: Tensor, k: Tensor, v: Tensor, weights: Tensor, inside: Tensor) -> Tensor:
     """Weighted values under the loosened attention, all heads: (B, heads, d), twice (B, heads, T, d) -> (B, T)."""
     match, outside = F.cosine_similarity(q[:, :, None].float(), k.float(), dim=-1), ~inside[:, None]
     low = match.masked_fill(outside, 2).amin(-1, keepdim=True)
