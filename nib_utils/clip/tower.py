@@ -34,6 +34,7 @@ class Tower:
     project: Callable[[Tensor], Tensor]
     grid: tuple[int, int] | None = None  # (gh, gw) patches of an image tower
     parts: dict[str, Tensor] = field(default_factory=dict)  # embedding tensors, for methods below h_0
+    scale: float = 1.0  # exp(logit_scale): the model's logit is this times the cosine
 
     @property
     def depth(self) -> int:

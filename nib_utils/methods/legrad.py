@@ -49,7 +49,7 @@ def through(tower: Tower, block: Block, h: Tensor, own: Tensor, part: Part) -> t
     """
     x, count = block.norm1(h), own.sum(1, keepdim=True)
     attention, values = block.attention(x), block.split(block.v(x))
-    middle = h + projected(block, attention @ values)  # the stream between attention and MLP
+    middle = h + block.join(attention @ values)  # the stream between attention and MLP
     with torch.enable_grad():
         hidden = block.act(block.fc1(block.norm2(middle.requires_grad_())))  # (B, T, 4 D)
     out = block.fc2(hidden.detach())
@@ -65,9 +65,3 @@ def through(tower: Tower, block: Block, h: Tensor, own: Tensor, part: Part) -> t
     if block.causal:
         by_attention = by_attention.tril()
     return leaving, by_attention.float().relu().mean(1).sum(1) / count
-
-
-def projected(block: Block, mixed: Tensor) -> Tensor:
-    """Mixed values (B, heads, T, d) through the attention's output, (B, T, D)."""
-    y = block.out(mixed.transpose(1, 2).flatten(2))
-    return y if block.scale1 is None else y * block.scale1

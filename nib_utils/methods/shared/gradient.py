@@ -29,3 +29,8 @@ def only_pooled(scores: Tensor, tower: Tower, reading: Reading, layer: int) -> T
         return scores
     pooled = torch.arange(scores.shape[1], device=scores.device) == reading.at[:, None]
     return scores * pooled
+
+
+def require_grad(x: Tensor) -> Tensor:
+    """The same tensor, part of a graph even where nothing before it is."""
+    return x if x.requires_grad else x.requires_grad_()
