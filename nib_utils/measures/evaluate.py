@@ -54,8 +54,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
                 warnings.filterwarnings("ignore", ".*has never learnt")  # said above
                 ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
-                columns = [confidence(clip, pixels, captions, ex.image, ex.text, protocol, features=ex.features)
-                           .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
+                columns = [confidence(clip, ex, protocol).add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
             blank.update(ex.blank)
             rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds

@@ -12,7 +12,8 @@ import torch
 
 from ..clip.clip import Clip
 from ..common.checks import check_choice, check_whole, need_columns
-from ..maps.explain import Explanation, explain
+from ..maps.explain import explain
+from ..maps.explanation import Explanation
 from ..maps.options import find
 from .copies import copy_of, weights
 

@@ -14,7 +14,7 @@ def test_evaluate_is_explain_and_confidence(clip, pairs):
     rows = nib.evaluate(clip, pairs, "nib", chunk=5)
     ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "nib")
     for protocol in ("published", "corrected"):
-        direct = nib.confidence(clip, list(pairs.image), list(pairs.caption), ex.image, ex.text, protocol)
+        direct = nib.confidence(clip, ex, protocol)
         np.testing.assert_allclose(rows[direct.add_prefix(f"{protocol}_").columns], direct, atol=1e-3)
     np.testing.assert_allclose(rows.similarity, ex.similarity, atol=1e-6)
 

@@ -1,8 +1,8 @@
 """Precision and pointing among words, against all orders of equal ones and maps that are right or wrong."""
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
@@ -23,10 +23,9 @@ def test_precision_of_words_is_the_mean_over_all_orders_of_equal_ones():
 
 def test_maps_of_the_words_that_matter_are_perfect_and_others_chance(clip):
     pairs = nib.load_pairs("shapes", n=30, seed=5)
-    words = [nib.explain(clip, [image], [caption], "all_ones").tokens[0]
-             for image, caption in zip(pairs.image, pairs.caption)]
-    matters = [torch.tensor([float(w not in ("a", "and", ",")) for w in row]) for row in words]
-    right, wrong, ones = (nib.word_accuracy(clip, pairs, maps) for maps in (
+    ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "all_ones")
+    matters = [torch.tensor([float(w not in ("a", "and", ",")) for w in row]) for row in ex.tokens]
+    right, wrong, ones = (nib.word_accuracy(replace(ex, text=maps), pairs.content) for maps in (
         matters, [1 - m for m in matters], [torch.ones_like(m) for m in matters]))
     assert (right[["average_precision", "pointing"]] == 1).all().all()
     assert (wrong.pointing == 0).all() and (wrong.average_precision < wrong.average_precision_chance).all()
@@ -39,13 +38,10 @@ def test_maps_of_the_words_that_matter_are_perfect_and_others_chance(clip):
 
 
 def test_words_that_cannot_be_told_apart_are_refused(clip):
-    pairs = pd.DataFrame({"caption": ["a red star"], "content": [["red", "star"]]})
-    for change, maps, words in (({}, [torch.ones(4)], r"text map 0 has shape \(4,\), but its caption has 5 tokens"),
-                                ({}, [torch.full((5,), torch.nan)], "each of which must have a finite value"),
-                                ({}, [], "1 captions and 0 text maps"),
-                                ({"content": [["a", "red", "star"]]}, [torch.ones(5)], "has 3 of 3 words"),
-                                ({"content": [["blue"]]}, [torch.ones(5)], "has 0 of 3 words")):
+    ex = nib.explain(clip, nib.load_pairs("shapes", n=1).image, ["a red star"], "all_ones")
+    for content, words in (([], "1 captions and 0 lists of words"), ([["a", "red", "star"]], "has 3 of 3 words"),
+                           ([["blue"]], "has 0 of 3 words")):
         with pytest.raises(ValueError, match=words):
-            nib.word_accuracy(clip, pairs.assign(**change), maps)
-    with pytest.raises(ValueError, match="lack the column 'content'"):
-        nib.word_accuracy(clip, pairs.drop(columns="content"), [torch.ones(5)])
+            nib.word_accuracy(ex, content)
+    with pytest.raises(ValueError, match="no text maps"):
+        nib.word_accuracy(replace(ex, text=[]), [["red"]])
