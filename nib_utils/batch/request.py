@@ -11,12 +11,13 @@ from ..common.files import HERE
 from .books import NOTEBOOKS, choices, defaults
 from .names import WEIGHTS
 
-KINDS = {  # parameters that may be null: a value of the kind that they take otherwise
+KINDS = {  # for parameters whose default is None: a value like those that they take otherwise
     "root": "a/folder", "image": "a/picture.jpg", "captions": ["a sentence"], "methods": ["nib", "chefer"],
-    "masks": 100, "layer": 9, "n": 120}
+    "masks": 100, "layer": 9}
 LEAST = dict.fromkeys(("seed", "pair", "scene", "layer", "layers", "blocks", "betas", "share", "hard_from"), 0)
 MOST = dict.fromkeys(("share", "hard_from"), 1)
-WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "words", list: "a list", dict: "a mapping"}
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "words", list: "a list",
+         dict: "a mapping"}
 
 
 def available() -> list[str]:

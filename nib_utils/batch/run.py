@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -34,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
-    run.add_argument("--results", help="where products go (default: results, or results-fast when FAST=1): a folder for "
-                                          "each notebook, and in it one for each set of parameters")
+    run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
+                                          "parameters (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other parameter of the notebook; VALUE is read as YAML")
     get = commands.add_parser("download-cc", help="fetch the pictures of Conceptual Captions",
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     get.add_argument("--n", type=int, help="how many pairs to have (default: all of the list)")
     get.add_argument("--workers", type=int, default=16, help="links fetched at a time (default: 16)")
     given = parser.parse_args(arguments)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         run_notebooks(given) if given.command == "run" else download(given)
     except KeyboardInterrupt:
@@ -58,7 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
         raise
+    finally:
+        signal.signal(signal.SIGINT, before)
     return 0
+
+
+def interrupt(*_) -> None:
+    """Ctrl-C as one sentence: what the kernel's client has to say of its kernel's end goes unsaid."""
+    logging.disable(logging.CRITICAL)
+    raise KeyboardInterrupt
 
 
 def download(given: argparse.Namespace) -> None:
@@ -119,7 +129,8 @@ def execute(name: str, parameters: dict) -> Path:
     print(f"== {name}", flush=True)
     try:
         papermill.execute_notebook(str(NOTEBOOKS / f"{name}.ipynb"), str(executed), parameters=parameters,
-                                   kernel_name="python3", cwd=os.getcwd(), log_output=True, progress_bar=False)
+                                   kernel_name="python3", cwd=os.getcwd(), log_output=True, progress_bar=False,
+                                   shutdown_kernel="immediate")  # asked to go in mid-cell, it would leave a traceback
     except papermill.PapermillExecutionError as error:
         raise RuntimeError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue} "
                            f"(the whole trace is in {executed})") from None
