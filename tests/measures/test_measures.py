@@ -1,4 +1,5 @@
 """Pointing, mass, IoU, precision, retrieval and the evaluation loop, on cases worked by hand."""
+import json
 import re
 from itertools import permutations
 
@@ -11,8 +12,8 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 import nib_utils as nib
+from nib_utils.measures import cache, localization
 from nib_utils.measures import evaluate as evaluation
-from nib_utils.measures import localization
 from nib_utils.measures.words import expected_precision
 from nib_utils.studies.accuracy import choose_others
 from nib_utils.tables.paper import DATASETS, METRICS, beside_published, headlines, main_table, published_table
@@ -323,7 +324,7 @@ def test_an_interrupted_evaluation_goes_on(clip, pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "explain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
-    assert len(pd.read_csv(next(tmp_path.glob("random-*.csv")))) == 8 and not list(tmp_path.glob("*.part"))
+    assert len(pd.read_csv(next(tmp_path.glob("random-*.csv")), comment="#")) == 8 and len(list(tmp_path.iterdir())) == 1
     seen.clear()
     resumed = nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
     assert seen == [4]
@@ -354,7 +355,7 @@ def test_what_is_no_table_of_pairs_is_refused(clip, pairs):
 
 
 def test_other_work_is_not_taken_for_this(clip, pairs):
-    names = {evaluation.fingerprint(*work) for work in (
+    names = {cache.fingerprint(*work) for work in (
         (clip, pairs, "nib", {}, 0), (clip, pairs, "nib", {"layer": 1}, 0), (clip, pairs, "m2ib", {}, 0),
         (clip, pairs, "nib", {}, 1), (clip, pairs.head(3), "nib", {}, 0),
         (nib.wrap(tiny.openai(layers=4, image_size=224)), pairs, "nib", {}, 0))}
@@ -415,11 +416,16 @@ def test_headlines_follow_from_the_papers_own_table():
 def test_published_numbers_stand_beside_measured_ones_or_a_blank(tmp_path):
     blank = beside_published(tmp_path, "ViT-B/32")
     assert len(blank) == 3 * 8 * 5 and blank.paper.notna().all() and blank.measured.isna().all()
-    folder = tmp_path / "ViT-B-32-cc"
-    folder.mkdir()
+    folder, small = tmp_path / "ViT-B-32-cc-n1000-0a1b2c", tmp_path / "ViT-B-32-cc-n2-0a1b2c"
     rows = pd.DataFrame({"published_image_drop": [2.5], "published_image_increase": [3.0], "published_text_drop": [4.0],
                          "published_text_increase": [5.0]}, index=pd.Index(["nib"], name="method"))
-    rows.to_csv(folder / "main_table.csv")
+    for place, pairs, drop in ((folder, 1000, 2.5), (small, 2, 9.0)):
+        place.mkdir()
+        rows.assign(published_image_drop=drop).to_csv(place / "main_table.csv")
+        made = {"parameters": {"model": "ViT-B/32", "dataset": "cc"}, "pairs": pairs}
+        (place / "main_table.json").write_text(json.dumps(made))
+    running = beside_published(tmp_path, "ViT-B/32", {"cc": small}).set_index(["dataset", "method", "metric"])
+    assert running.loc[("cc", "nib", "image_drop"), "measured"] == 9 and beside_published(tmp_path, "x").measured.isna().all()
     found = beside_published(tmp_path, "ViT-B/32").set_index(["dataset", "method", "metric"])
     assert found.loc[("cc", "nib", "image_drop"), "measured"] == 2.5 and found.measured.notna().sum() == 4
     assert found.loc[("cc", "nib", "image_drop"), "paper"] == 0.9439
