@@ -3,11 +3,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.tower import Reading, Tower
+from ..common.checks import brief, in_order
 
 
 def image_maps(tower: Tower, reading: Reading, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,7 +37,7 @@ def minmax(x: Tensor) -> Tensor:
 
 def check_maps(count: int, size: Sequence[int], ids: list[Tensor], image_maps,
                text_maps) -> tuple[Tensor, list[Tensor]]:
-    maps, words = ([torch.as_tensor(m).float().cpu() for m in given] for given in (image_maps, text_maps))
+    maps, words = (as_maps(*given) for given in (("image", image_maps), ("text", text_maps)))
     if not count == len(ids) == len(maps) == len(words):
         raise ValueError(f"{count} images, {len(ids)} captions, {len(maps)} image maps and {len(words)} text "
                          "maps were given; pass as many of each.")
@@ -52,3 +54,12 @@ def check_maps(count: int, size: Sequence[int], ids: list[Tensor], image_maps,
             if low < -1e-6 or high > 1 + 1e-6:
                 raise ValueError(f"a map of pair {i} runs from {low:.3g} to {high:.3g}; maps lie in 0..1.")
     return torch.stack(maps), words
+
+
+def as_maps(kind: str, given) -> list[Tensor]:
+    """Maps that are handed in as a list of float32 tensors."""
+    maps = given if isinstance(given, (Tensor, np.ndarray)) else in_order(f"{kind} maps", given, "arrays")
+    try:
+        return [torch.as_tensor(m).float().cpu() for m in maps]
+    except (TypeError, ValueError, RuntimeError):  # None, words, lists of lists of two lengths
+        raise TypeError(f"{kind} maps are {brief(given)}; pass an array of numbers for each pair.") from None

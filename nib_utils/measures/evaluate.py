@@ -17,7 +17,7 @@ from ..common.files import HERE, write_whole
 from ..common.progress import progress
 from ..data.pairs import manifest
 from ..maps.explain import explain, warn_blank
-from ..maps.options import check_request
+from ..maps.options import check_request, per_tower
 from .confidence import PROTOCOLS, confidence
 
 
@@ -34,10 +34,10 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     """
     need_columns(pairs, "image", "caption")
     check_whole("chunk", chunk, 1)
-    per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
-    asked = {kind: options | per_tower[f"{kind}_options"] for kind in ("image", "text")}
+    asked = per_tower(options, image_options, text_options)
+    own = dict(image_options=image_options or {}, text_options=text_options or {})
     function = check_request(clip, method, asked)
-    work = (clip, pairs, method, options | per_tower, seed, truncate)
+    work = (clip, pairs, method, options | own, seed, truncate)
     file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
     ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
     done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
@@ -48,7 +48,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             start = time.perf_counter()
             pixels, captions = clip.pixels(list(part.image), first), ids[first : first + chunk]  # read once for all
             chance = {"seed": seed} if function.about.noise else {}
-            here = {name: from_row(chance | given, first, len(part)) for name, given in per_tower.items()}
+            here = {name: from_row(chance | given, first, len(part)) for name, given in own.items()}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
                 warnings.filterwarnings("ignore", ".*has never learnt")  # said above
