@@ -4,7 +4,8 @@ from .clip.clip import Clip, load_clip, wrap
 from .data.captions import pick_captions
 from .data.cc_download import download_cc
 from .data.pairs import load_pairs, manifest
-from .maps.explain import Explanation, explain
+from .maps.explain import explain
+from .maps.explanation import Explanation, explanation
 from .measures.confidence import confidence
 from .measures.curves import curve_points, curves
 from .measures.evaluate import evaluate
@@ -22,7 +23,7 @@ from .tables.statistics import bold, compare, interval, ranks, summary
 
 __all__ = ["CONTROLS", "DEFECTS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "average_precision",
            "bold", "box_masks", "compare", "completeness", "confidence", "crop_masks", "curve_points", "curves",
-           "defects", "download_cc", "evaluate", "explain", "interval", "iou", "load_clip", "load_pairs", "localize",
-           "manifest", "mass", "method", "narrowing", "phrase_pairs", "pick_captions", "pointing",
+           "defects", "download_cc", "evaluate", "explain", "explanation", "interval", "iou", "load_clip", "load_pairs",
+           "localize", "manifest", "mass", "method", "narrowing", "phrase_pairs", "pick_captions", "pointing",
            "prompt_sensitivity", "randomisation", "randomised", "ranks", "retrieval", "roar", "seed_variance",
            "summary", "word_accuracy", "wrap"]

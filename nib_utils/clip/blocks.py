@@ -97,7 +97,11 @@ class Block:
 
     def mix(self, attention: Tensor, x: Tensor) -> Tensor:
         """Values mixed by the attention and projected: (B, heads, T, T), (B, T, D) -> (B, T, D)."""
-        y = self.out((attention @ self.split(self.v(x))).transpose(1, 2).flatten(2))
+        return self.join(attention @ self.split(self.v(x)))
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """What mixed values (B, heads, T, D / heads) add to the stream, (B, T, D)."""
+        y = self.out(mixed.transpose(1, 2).flatten(2))
         return y if self.scale1 is None else y * self.scale1
 
     def split(self, x: Tensor) -> Tensor:

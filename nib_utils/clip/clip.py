@@ -96,6 +96,7 @@ def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: T
         raise TypeError(f"cannot wrap a {type(model).__module__}.{type(model).__name__}; "
                         "pass a CLIP of the packages clip, open_clip or transformers.")
     image, text = LIBRARIES[library].towers(model, lambda p: None if p is None else p.detach())
+    image.scale = text.scale = float(model.logit_scale.detach().float().exp())
     preprocess = preprocess or Preprocess(*LIBRARIES[library].pixel_format(model))
     vocabulary, positions = text.parts["vocabulary"], text.parts["positions"]
     tokenizer = tokenizer or clip_bpe()

@@ -18,7 +18,7 @@ def check_share(name: str, value) -> None:
 
 
 def check_choice(name: str, value, choices: tuple) -> None:
-    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):  # an array == "x" is an array
+    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):  # arrays are refused too
         raise ValueError(f"{name} is {brief(value)}; pass one of {', '.join(map(repr, choices))}.")
 
 

@@ -63,8 +63,9 @@ def read_json(file: Path) -> dict:
         if not all(isinstance(name, str) for name in (*names.values(), *named.values())):
             raise TypeError("a name is not text")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"'{file}' is not JSON of COCO's form, images with id and file_name, annotations with image_id "
-                         f"and categories with id and name ({first_line(error)}); {HOW_TO_GET['coco']}.") from None
+        raise ValueError(f"'{file}' is not JSON of COCO's form, images with id and file_name, annotations with "
+                         f"image_id and categories with id and name ({first_line(error)}); {HOW_TO_GET['coco']}."
+                         ) from None
     if not names or not owners:
         raise ValueError(f"'{file}' has {len(names)} images and {len(owners)} annotations; give it some of each.")
     return content

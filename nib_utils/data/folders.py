@@ -12,8 +12,8 @@ from ..common.checks import brief, check_choice, check_whole
 from .files import HOW_TO_GET, SUFFIXES, check_root, check_rows, natural, read_lines
 
 WORDS = ("words.txt", "LOC_synset_mapping.txt")  # wnid and names, a tab or a space between them
-CONTAINERS = {"image", "images", "img", "imgs", "jpg", "jpegs", "picture", "pictures", "photo", "photos", "data", "dataset",
-              "train", "training", "val", "valid", "validation", "test", "testing"}  # names that are no class's
+CONTAINERS = {"image", "images", "img", "imgs", "jpg", "jpegs", "picture", "pictures", "photo", "photos", "data",
+              "dataset", "train", "training", "val", "valid", "validation", "test", "testing"}  # names of no class
 
 
 def read_folders(root: Path, *, per_class: int | None = None, names: str = "all", words: str | Path | None = None,
@@ -48,14 +48,14 @@ def read_folders(root: Path, *, per_class: int | None = None, names: str = "all"
 def check_classes(root: Path, files: dict[str, list[str]]) -> None:
     """Refuse a root beside or above the folders of the classes, whose captions would name what is no class."""
     if all(folder.lower() in CONTAINERS for folder in files):
-        raise ValueError(f"folders: the folders with pictures in '{root}' are {', '.join(map(repr, files))}, which name "
-                         "no class; pass as root the folder that holds a folder for each class.")
+        raise ValueError(f"folders: the folders with pictures in '{root}' are {', '.join(map(repr, files))}, which "
+                         "name no class; pass as root the folder that holds a folder for each class.")
     (only, found), *others = files.items()
     deeper = sorted({file.split("/")[0] for file in found if "/" in file})
     if not others and len(deeper) > 1 and all("/" in file for file in found):
-        raise ValueError(f"folders: all pictures of '{root}' lie in folders of its only folder '{only}' ({deeper[0]!r}, "
-                         f"{deeper[1]!r}{', ...' if len(deeper) > 2 else ''}); if these are the classes, pass "
-                         f"'{root / only}' as root.")
+        raise ValueError(f"folders: all pictures of '{root}' lie in folders of its only folder '{only}', "
+                         f"{deeper[0]!r}, {deeper[1]!r}{', ...' if len(deeper) > 2 else ''}; if these are the classes, "
+                         f"pass '{root / only}' as root.")
 
 
 def pictures(folder: Path) -> list[str]:

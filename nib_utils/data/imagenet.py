@@ -38,7 +38,8 @@ def read_imagenet(root: Path, *, per_class: int | None = 5, names: str = "all",
         table = pd.read_csv(StringIO(read_text(file)), sep="\t", header=None, names=["image", "wnid", *corners],
                             index_col=False, quoting=csv.QUOTE_NONE, dtype={"image": str, "wnid": str})
     except (ValueError, pd.errors.ParserError) as error:
-        raise ValueError(f"'{file}' cannot be read as a table ({first_line(error)}); unpack the data set again.") from None
+        raise ValueError(f"'{file}' cannot be read as a table ({first_line(error)}); unpack the data set again."
+                         ) from None
     table.index += 1  # as lines are counted
     table["label"] = table["wnid"].map({wnid: i for i, wnid in enumerate(wnids) if wnid in words})
     table["number"] = table["image"].str.extract(r"(\d+)", expand=False).astype(float)

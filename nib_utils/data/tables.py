@@ -51,9 +51,9 @@ def read_table(file: Path) -> pd.DataFrame:
     missing = [name for name in ("image", "caption") if name not in table]
     if missing:
         found = header.str.strip().tolist()
-        hints = [f"rename {name!r} to {lost!r}" for lost in missing for name in found if name.lower() in ALIKE[lost]][:2]
+        hints = [f"rename {name!r} to {lost!r}" for lost in missing for name in found if name.lower() in ALIKE[lost]]
         raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has {', '.join(found)}; "
-                         f"{' and '.join(hints) or 'its first line must name them, as image,caption does'}.")
+                         f"{' and '.join(hints[:2]) or 'its first line must name them, as image,caption does'}.")
     return table[(table.astype(str) != "").any(axis=1)]  # blank lines go, but they counted as rows
 
 

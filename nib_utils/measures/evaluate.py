@@ -51,11 +51,9 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             here = {name: from_row(chance | given, first, len(part)) for name, given in own.items()}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
-                warnings.filterwarnings("ignore", ".*has never learnt")  # said above
                 ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
-                columns = [confidence(clip, pixels, captions, ex.image, ex.text, protocol, features=ex.features)
-                           .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
+                columns = [confidence(clip, ex, protocol).add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
             blank.update(ex.blank)
             rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds
