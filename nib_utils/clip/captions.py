@@ -106,8 +106,8 @@ def warn_unlearnt(ids: Sequence[Tensor], rows: Tensor, tokenizer: Tokenizer, nam
 
     rows: the vocabulary (V, D); told: what was said before, to which the new words are added.
     """
-    used = torch.unique(torch.cat(list(ids))).to(rows.device)
-    unknown = [i for i in used[~rows[used].any(-1)].tolist() if i not in told]
+    used = torch.cat(list(ids)).to(rows.device)
+    unknown = [i for i in dict.fromkeys(used[~rows[used].any(-1)].tolist()) if i not in told]
     if unknown:
         told.update(unknown)
         words = ", ".join(map(repr, tokenizer.words(unknown[:5]))) + (", ..." if len(unknown) > 5 else "")

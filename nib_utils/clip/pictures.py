@@ -121,9 +121,14 @@ def size_of(image) -> tuple[int, int] | None:
         if isinstance(image, (str, Path)):
             with Image.open(image) as picture:
                 return size_of(picture)
-        if not isinstance(image, Image.Image):
-            return None
-        turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) > 4  # TIFF's is upright
-        return image.size if turned else image.size[::-1]
     except Exception:  # `explain` says what is wrong with it
         return None
+    return (image.size if lies(image) else image.size[::-1]) if isinstance(image, Image.Image) else None
+
+
+def lies(image: Image.Image) -> bool:
+    """Whether a picture is yet to be turned by a quarter; of TIFF, PIL gives the upright size before that."""
+    try:
+        return image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except Exception:  # as in `upright`
+        return False

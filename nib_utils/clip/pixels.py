@@ -91,5 +91,5 @@ def warn_cropped(unseen: list[float], first: int, told: set) -> None:
 
 def once(text: str, told: set) -> None:
     if text not in told:
-        warnings.warn(text, stacklevel=5)
+        warnings.warn(text, stacklevel=6)  # to the line that called explain
     told.add(text)

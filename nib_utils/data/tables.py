@@ -108,7 +108,8 @@ def read_candidates(file: Path) -> pd.DataFrame:
                 items = [(item["filename"], [sentence["raw"] for sentence in item["sentences"]], item["split"])
                          for item in content["images"]]
             else:
-                items = [(item["image"], item["caption"]) for item in content]
+                said = lambda given: given if isinstance(given, list) else [given]
+                items = [(item["image"], said(item["caption"])) for item in content]
             if not all(isinstance(name, str) for name, *_ in items):
                 raise TypeError("a name of an image is not text")
         except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -57,8 +57,9 @@ def check_options(name: str, function: Callable, options: dict) -> None:
             raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}.")
         default = known[key].default
         if key == "seed":
-            fits, takes = is_seed(value), "a whole number of 64 bits, or one for each pair"
-        elif "Tensor" in str(known[key].annotation):
+            check_seed(f"{name}: seed", value)
+            continue
+        if "Tensor" in str(known[key].annotation):
             fits, takes = isinstance(value, torch.Tensor), "a tensor"
         elif isinstance(default, bool):
             fits, takes = isinstance(value, bool), "True or False"
@@ -81,9 +82,14 @@ def whole(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def check_seed(name: str, value) -> None:
+    if not is_seed(value):
+        raise TypeError(f"{name} is {brief(value)}; it takes a whole number of 64 bits, or one for each pair.")
+
+
 def is_seed(value) -> bool:
     """Whether something is a seed, or several in a row."""
-    several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    several = list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
     return all(whole(seed) and -(2**63) <= seed < 2**63 for seed in several)
 
 

@@ -17,7 +17,7 @@ from ..common.files import HERE, write_whole
 from ..common.progress import progress
 from ..data.pairs import manifest
 from ..maps.explain import explain, warn_blank
-from ..maps.options import check_request, per_tower
+from ..maps.options import check_request, check_seed, per_tower
 from .confidence import PROTOCOLS, confidence
 
 
@@ -37,6 +37,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     asked = per_tower(options, image_options, text_options)
     own = dict(image_options=image_options or {}, text_options=text_options or {})
     function = check_request(clip, method, asked)
+    check_seed("seed", seed)
     work = (clip, pairs, method, options | own, seed, truncate)
     file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
     ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
