@@ -62,7 +62,7 @@ def read_torchscript(archive: ZipFile) -> tuple[dict[str, Tensor], set[str]] | N
         module, _, name = kind.partition(" ")
         if module not in sources:
             source = archive.read(f"{root}/code/{module.replace('.', '/')}.py").decode()
-            sources[module] = {found[0]: re.findall(r'"([^"]+)"', found[1] + found[2]) for found in CLASS.findall(source)}
+            sources[module] = {name: re.findall(r'"([^"]+)"', one + two) for name, one, two in CLASS.findall(source)}
         return sources[module][name]
 
     modules = walk(take_apart(archive.read(f"{root}/data.pkl")))
