@@ -59,9 +59,10 @@ def read_table(file: Path) -> pd.DataFrame:
 
 def separator(content: str, usual: str) -> str:
     """What parts the fields: the usual, unless only by another mark the header has the columns of pairs."""
+    first = content[:10_000].splitlines()[:1]  # what is longer is no header
     for sep in (usual, *MARKS):
-        header = next(csv.reader(StringIO(content.partition("\n")[0]), delimiter=sep, skipinitialspace=True), [])
-        if len({*known_names(header)} & {"caption", *NEEDED}) > 1 and "caption" in known_names(header):
+        names = known_names(next(csv.reader(first, delimiter=sep, skipinitialspace=True), []))
+        if "caption" in names and not {"image", "file_path"}.isdisjoint(names):
             return sep
     return usual
 
