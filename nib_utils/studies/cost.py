@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..clip.clip import Clip
 from ..maps.explain import explain
+from .random_clip import random_pairs
 
 BATCH = 8
 
@@ -33,14 +34,13 @@ def seconds(work: Callable[[], object], repeats: int) -> list[float]:
     return times
 
 
-def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bool = False) -> float:
-    """Seconds of one image forward inside a batch of 8, without gradient (median of `repeats`).
+def forward_unit(clip: Clip, repeats: int = 3, library: bool = False) -> float:
+    """Seconds of one image forward inside a batch of 8 pictures of noise, without gradient (median of `repeats`).
 
     Of our tower, which computes only the pooled row of its last block; or, with `library`, of the model's own
     library, which is the unit of the published code's costs and about a tenth longer.
     """
-    model, eight = clip.model, torch.arange(BATCH) % len(pixels)  # a batch of 8 however many there are
-    x = pixels[eight].to(clip.device, clip.dtype)
+    model, x = clip.model, random_pairs(clip, BATCH)[0].to(clip.device, clip.dtype)
     own = (lambda: model.encode_image(x)) if hasattr(model, "encode_image") else (
         lambda: model.get_image_features(pixel_values=x))
     with torch.no_grad():
@@ -61,15 +61,15 @@ def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: i
     >>> found = cost(clip, pixels, ids, "nib")
     >>> operations(clip, pixels, ids, "nib") / found["possible_gflop"]   # the share of the limit that it reaches
     """
-    return timed(clip, pixels, lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False,
-                                               **options), len(ids), repeats, unit)
+    return timed(clip, lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False, **options),
+                 len(ids), repeats, unit)
 
 
-def timed(clip: Clip, pixels: torch.Tensor, work: Callable[[], object], pairs: int, repeats: int = 3,
+def timed(clip: Clip, work: Callable[[], object], pairs: int, repeats: int = 3,
           unit: Clip | None = None) -> dict[str, float]:
     """`cost` of any work on `pairs` pairs."""
     memory = peak_memory(work, clip.device)  # the first call pays for allocations
-    beside = lambda: (*(forward_unit(unit or clip, pixels, 1, library) for library in (False, True)),
+    beside = lambda: (*(forward_unit(unit or clip, 1, library) for library in (False, True)),
                       product_rate(clip.device, clip.dtype, repeats=8))
     rows, before = [], beside()
     for _ in range(repeats):

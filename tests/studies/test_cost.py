@@ -77,7 +77,7 @@ def test_units_and_rate_are_measured_before_and_after_each_repeat(clip, monkeypa
     monkeypatch.setattr(study, "peak_memory", lambda *work: 0.5)
     monkeypatch.setattr(study, "seconds", lambda work, repeats: [next(took)])
 
-    def unit(of, pixels, repeats, library):
+    def unit(of, repeats, library):
         now["speed"] = now["speed"] if library else next(speed)
         asked.append(of)
         return (0.2 if library else 0.1) / now["speed"]
@@ -88,7 +88,7 @@ def test_units_and_rate_are_measured_before_and_after_each_repeat(clip, monkeypa
 
     monkeypatch.setattr(study, "forward_unit", unit)
     monkeypatch.setattr(study, "product_rate", rate)
-    found = timed(half, None, None, 12, 2, unit=clip)
+    found = timed(half, None, 12, 2, unit=clip)
     assert asked == [clip, clip, torch.bfloat16] * 3
     first, second = 0.5 / 0.15, 1.5 / 0.3  # seconds a pair by the mean of the units around them
     assert found == pytest.approx({
@@ -105,10 +105,10 @@ def test_resident_memory_is_what_the_system_says():
     assert resident() == pytest.approx(int(line.split()[1]) * 1024 / 1e9, rel=0.05)
 
 
-def test_the_unit_is_of_a_batch_of_eight_however_few_there_are(clip, monkeypatch):
+def test_the_unit_is_of_a_batch_of_eight(clip, monkeypatch):
     seen = []
     monkeypatch.setattr(type(clip.image), "__call__", lambda self, x: seen.append(len(x)))
-    forward_unit(clip, tiny.pixels(2), 1)
+    forward_unit(clip, 1)
     assert seen == [8]
 
 

@@ -49,7 +49,7 @@ def test_a_saved_mini_is_read_back(tmp_path):
     words = train.word_ids()
     model, _ = train.build(len(words))
     mini.save(model.state_dict(), list(words.values()), tmp_path / "mini.safetensors")
-    clip = nib.wrap(mini.load(tmp_path / "mini.safetensors"))
+    clip = nib.load_clip(tmp_path / "mini.safetensors", device="cpu")
     text = "a small striped red star, a large plain white ring and a large dotted blue heart"
     ids, _ = train.tokenize([text], list(words))
     _, tower = train.towers(model.half().float().eval(), borrow=lambda p: p)
