@@ -52,7 +52,8 @@ def read_table(file: Path) -> pd.DataFrame:
     if missing:
         found = header.str.strip().tolist()
         hints = [f"rename {name!r} to {lost!r}" for lost in missing for name in found if name.lower() in ALIKE[lost]]
-        raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has {', '.join(found)}; "
+        raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has "
+                         f"{', '.join(map(short, found[:20]))}; "
                          f"{' and '.join(hints[:2]) or 'its first line must name them, as image,caption does'}.")
     return table[(table.astype(str) != "").any(axis=1)]  # blank lines go, but they counted as rows
 
@@ -71,6 +72,10 @@ def known_names(header: Sequence[str]) -> list[str]:
     """The header's names without spaces, and IMAGE or Caption as we write them, unless there is one so written too."""
     names = [name.strip() for name in header]
     return [name.lower() if name.lower() in NEEDED and name.lower() not in names else name for name in names]
+
+
+def short(name: str, most: int = 60) -> str:
+    return name if len(name) <= most else name[:most] + "..."
 
 
 def check_header(names: list[str], file: Path) -> None:

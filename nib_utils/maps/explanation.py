@@ -12,6 +12,7 @@ from torch import Tensor
 from ..clip.captions import as_list, pad
 from ..clip.clip import Clip
 from ..clip.similarity import cosine
+from ..common.checks import brief
 from .maps import minmax, upsampled
 
 
@@ -124,6 +125,13 @@ def as_tensors(what: str, maps) -> list[Tensor]:
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{what}s are a {type(maps).__name__} that cannot be read as numbers; pass an array for each "
                          "pair.") from None
+
+
+def check_explanation(ex, *kinds: str) -> None:
+    """Refuse what is no explanation, or one without the maps of these kinds, "image" or "text"."""
+    if not isinstance(ex, Explanation):
+        raise TypeError(f"the explanation is {brief(ex)}; pass what explain(...) or explanation(...) gives.")
+    ex.need(*kinds)
 
 
 def check_count(images: int, captions: int) -> None:
