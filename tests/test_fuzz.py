@@ -106,7 +106,7 @@ CALLS = {  # what takes an odd value as its one argument: the call, and the odd 
     "load_clip dtype": (lambda v: nib.load_clip("mini", dtype=v), ""),
     "load_clip device": (lambda v: nib.load_clip("mini", device=v), "None"),
     "explanation image maps": (lambda v: nib.explanation(clip(), tiny.pixels(1), ["a dog"], v, [torch.ones(4)]), ""),
-    "explanation image map": (lambda v: nib.explanation(clip(), tiny.pixels(1), ["a dog"], [v], [torch.ones(4)]), ""),
+    "explanation image map": (lambda v: nib.explanation(clip(), tiny.pixels(1), ["a dog"], [v], [torch.ones(4)]), "array"),
     "explanation text maps": (lambda v: nib.explanation(clip(), tiny.pixels(1), ["a dog"], torch.ones(1, 64, 64), v),
                               "list empty dict"),
     "explanation text map": (lambda v: nib.explanation(clip(), tiny.pixels(1), ["a dog"], torch.ones(1, 64, 64), [v]), ""),
@@ -126,9 +126,9 @@ CALLS = {  # what takes an odd value as its one argument: the call, and the odd 
     "localize broken": (lambda v: localize(broken=v), ""),
     "phrase_pairs": (nib.phrase_pairs, ""),
     "pointing maps": (lambda v: nib.pointing(v, MASKS), ""),
-    "iou keep": (lambda v: nib.iou(torch.rand(2, 64, 64), MASKS, keep=v), "-1 0 2.5"),
+    "iou keep": (lambda v: nib.iou(torch.rand(2, 64, 64), MASKS, keep=v), "-1 0 2.5 huge"),
     "iou masks": (lambda v: nib.iou(torch.rand(2, 64, 64), v), ""),
-    "box_masks": (lambda v: nib.box_masks(v, 8, 8), ""),
+    "box_masks": (lambda v: nib.box_masks(v, 8, 8), "list"),
     "crop_masks": (lambda v: nib.crop_masks(v, clip().preprocess), ""),
     "load_pairs name": (nib.load_pairs, ""),
     "load_pairs root": (lambda v: nib.load_pairs("csv", v), ""),
@@ -157,7 +157,7 @@ def calls(rng: random.Random) -> dict:
     found = {}
     for name, (call, taken) in CALLS.items():
         refused = [odd for odd in ODD if odd not in taken.split()]
-        for odd in rng.sample(refused, 5):
+        for odd in rng.sample(refused, 6):
             found[f"{name}: {odd}"] = lambda folder, call=call, odd=odd: call(ODD[odd])
     return found
 
@@ -333,7 +333,7 @@ COMMANDS = [
     "run -p nothing 1", "run -p n two", "run -p n true", "run -p n [1]", "run -p n -3", "run -p n {a", "run -p n",
     "run -p methods nib", "run -p methods [nothing]", "run -p methods []", "run -p methods [1]", "run -p fast maybe",
     "run -p fast 2", "run -p seed true", "run -p seed -1", "run -p model [mini]", "run -p dataset nothing", "run -p n !!python/x",
-    "run -p results ''", "run --results ''", "run --unknown", "run quickstart -p image nowhere.jpg", "run quickstart -p image ''",
+    "run -p results ''", "run --results ''", "run --unknown", "run quickstart -p image nowhere.jpg", "run quickstart -p image \"''\"",
     "run quickstart -p caption 5", "run quickstart --n 3", "download-cc", "download-cc nowhere.tsv root",
     "download-cc nowhere.tsv root --n 0", "download-cc nowhere.tsv root --workers 0", "download-cc . root", "download-cc '' root"]
 

@@ -1,6 +1,7 @@
 """Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,6 +153,8 @@ def check_device(device) -> torch.device:
 
 def check_name(spec) -> str:
     """What a model is called, as text that a file may be called, too."""
+    if not isinstance(spec, (str, os.PathLike)):
+        raise TypeError(f"the model is {brief(spec)}; pass 'mini', another name, or a path.")
     spec = str(spec)
     if len(spec) > 500 or not spec.strip() or any(ord(letter) < 32 for letter in spec):
         raise ValueError(f"{spec[:40]!r}, of {len(spec)} characters, is no model's name; pass 'mini', another name, or "

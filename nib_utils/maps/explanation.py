@@ -103,6 +103,8 @@ def explanation(clip: Clip, images, texts, image_maps, text_maps, name: str = "m
                              f"{clip.image.grid} a value per patch.")
         if not m.isfinite().all():
             raise ValueError(f"image map {i} contains NaN or infinity.")
+    if not raw:
+        raise ValueError("no image maps were given; pass one for each pair.")
     raw = torch.stack(raw)
     maps = upsampled(raw, pixels.shape[-2:])
     image = minmax(maps.flatten(1)).view_as(maps) if scores else maps

@@ -76,8 +76,8 @@ def iou(maps: Tensor, masks: Tensor, keep: str | float = "area") -> Tensor:
         last = flat.sort(1, descending=True).values.gather(1, area - 1)  # (B, 1)
         above, tied = flat > last, flat == last
         share = above + tied * (area - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)  # (B, H W) in 0..1
-    elif isinstance(keep, Real) and math.isfinite(keep):
-        share = (flat >= keep).float()
+    elif isinstance(keep, Real) and not isinstance(keep, bool) and abs(keep) < math.inf:
+        share = (flat >= float(keep)).float()
     else:
         raise TypeError(f"keep is {brief(keep)}; pass 'area' or the least value of the pixels to keep.")
     both = (share * inside).sum(1)

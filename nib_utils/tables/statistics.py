@@ -25,7 +25,10 @@ def interval(values, level: float = 0.95, draws: int = 2000, seed: int = 0) -> t
     >>> nib.interval(rows["image_drop"])
     (9.1, 12.3)
     """
-    values = np.asarray(values, float)
+    try:
+        values = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise TypeError(f"values are {brief(values)}; pass numbers.") from None
     if values.ndim != 1 or not len(values):
         raise ValueError(f"values have shape {values.shape}; pass at least one, along one axis.")
     low, high = intervals(values[:, None], level, draws, seed)
