@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..clip.from_openai import towers
-from ..clip.pictures import MEAN, STD
-from ..common.files import write_whole
-from ..common.progress import progress as progress_bar
+from ...clip.from_openai import towers
+from ...clip.pictures import MEAN, STD
+from ...common.files import write_whole
+from ...common.progress import progress as progress_bar
 from . import scenes
 from .scenes import ATTRIBUTES, Thing
 
