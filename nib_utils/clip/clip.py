@@ -153,9 +153,10 @@ def check_device(device) -> torch.device:
 def check_name(spec) -> str:
     """What a model is called, as text that a file may be called, too."""
     spec = str(spec)
-    if len(spec) > 500 or not spec.strip() or any(ord(letter) < 32 for letter in spec):
+    longest = max(len(part.encode(errors="replace")) for part in spec.split("/"))
+    if len(spec) > 500 or longest > 255 or not spec.strip() or any(ord(letter) < 32 for letter in spec):
         raise ValueError(f"{spec[:40]!r}, of {len(spec)} characters, is no model's name; pass 'mini', another name, or "
-                         "a path of at most 500 characters without control characters.")
+                         "a path of at most 500 characters, none of them a control character.")
     return spec
 
 

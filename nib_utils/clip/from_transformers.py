@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from os.path import expanduser
 from pathlib import Path
 
 from PIL import Image
@@ -59,7 +60,7 @@ def pixel_format(model: nn.Module):
 def load(rest: str):
     """A CLIPModel by hub name or from a folder, with its own tokenizer and pixel statistics where it brings them."""
     transformers = need("transformers", "transformers")
-    folder = Path(rest).expanduser()
+    folder = Path(expanduser(rest))
     source = str(folder) if folder.is_dir() else rest
     config = find(source, "config.json")
     if not config:
