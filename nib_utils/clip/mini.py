@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as packed
 from torch import Tensor
 
 from ..common.files import data_file, write_whole
@@ -29,4 +30,4 @@ def load(file: str | Path = FILE) -> dict[str, Tensor]:
 def save(state: dict[str, Tensor], ids: list[int], file: str | Path) -> None:
     """Write a trained state dict, rounded to half precision (10 MB); its token embedding has only the rows `ids`."""
     state = {name: value.detach().half().contiguous() for name, value in state.items()}
-    write_whole(file, lambda part: save_file(state | {IDS: torch.tensor(ids)}, str(part)))
+    write_whole(file, lambda part: part.write_bytes(packed(state | {IDS: torch.tensor(ids)})))

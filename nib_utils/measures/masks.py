@@ -3,14 +3,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..clip.pictures import Preprocess
+from ..clip.pictures import Preprocess, size_of
 
 
 def check_masks(maps: Tensor, masks: Tensor, spread: bool = False) -> None:
@@ -58,17 +57,6 @@ def seen(mask: np.ndarray, image, where: str, preprocess: Preprocess) -> np.ndar
         raise ValueError(f"{where}: the mask has shape {mask.shape}, but its picture {picture} and the model's input "
                          f"{model}, (H, W) each; pass the mask at one of these two sizes.")
     return crop_masks(mask[None], preprocess)[0]
-
-
-def size_of(image) -> tuple[int, int] | None:
-    """The (H, W) of a PIL image, or of the picture at a path, not decoded; None of what is neither."""
-    try:
-        if isinstance(image, (str, Path)):
-            with Image.open(image) as picture:
-                return picture.size[::-1]
-    except OSError:  # `explain` says what is wrong with it
-        return None
-    return image.size[::-1] if isinstance(image, Image.Image) else None
 
 
 def left(masks: Tensor, phrases: list[str], broken: str) -> np.ndarray:

@@ -6,11 +6,13 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from ..common.checks import check_choice, check_whole
 
 DRAWS = 20_000  # random signs of a paired test: the least p is 1 / 20001, small enough for hundreds of comparisons
-CHUNK = 4_000_000  # random numbers in work at a time
+CHUNK = 4_000_000  # random signs in work at a time
+BATCH = 400_000  # resampled values in work at a time: what a cache holds
 
 
 def interval(values, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
@@ -156,12 +158,12 @@ def intervals(values: np.ndarray, level: float = 0.95, draws: int = 2000,
     check_whole("draws", draws, 1)
     if not 0 < level < 1:
         raise ValueError(f"level is {level!r}; pass a number between 0 and 1.")
-    rng, n, means = np.random.default_rng(seed), len(values), []
-    for size in chunks(draws, n):
-        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)  # how often each row was drawn
-        means.append(times @ values / n)
-    return tuple(np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0))
+    if len(values) == 1:  # every resample is that row, of which scipy makes no interval
+        return values[0].copy(), values[0].copy()
+    found = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=draws, batch=max(1, BATCH // values.size), vectorized=True,
+        confidence_level=level, method="percentile", rng=np.random.default_rng(seed)).confidence_interval
+    return found.low, found.high
 
 
 def sign_flip(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
@@ -220,5 +221,6 @@ def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, lear
             if (step + 1) % save_every == 0 or step + 1 == steps:
                 state = dict(model=model.state_dict(), heads=heads.state_dict(), optimiser=optimiser.state_dict(),
                              log=log, step=step + 1, chosen=chosen)
-                write_whole(file, lambda part, state=state: torch.save(state, part))
+                torch.save(state, packed := BytesIO())
+                write_whole(file, lambda part, packed=packed: part.write_bytes(packed.getbuffer()))
     return model.eval(), pd.DataFrame(log)
