@@ -190,8 +190,8 @@ def fetch(name: str, tag: dict) -> Path:
     wanted = [file.replace(".bin", ".safetensors"), file] if file else list(PUBLISHED)
     found = next(filter(None, (find(repository, file) for file in wanted)), None)
     if not found:
-        raise FileNotFoundError(f"the weights of {name} are not in {place(repository)}, and could not be downloaded; "
-                                "pass a local file after the @, or use load_clip('mini').")
+        raise FileNotFoundError(f"the weights of {name} are not in {place(repository)}; pass a local file after the @, "
+                                "or use load_clip('mini').")
     return found
 
 

@@ -74,7 +74,7 @@ def load(rest: str):
         model, info = read_model(transformers.CLIPModel, source)
     except Exception as error:
         if isinstance(error, OSError) and not folder.is_dir():
-            raise FileNotFoundError(f"the weights of '{rest}' are not in {place(source)} and could not be downloaded "
+            raise FileNotFoundError(f"the weights of '{rest}' are not in {place(source)} "
                                     f"({first_line(error)}); {OFFLINE}.") from None
         raise ValueError(f"the weights of '{rest}' do not load ({first_line(error)}); get them again.") from None
     wrong = [*info["missing_keys"], *(name if isinstance(name, str) else name[0] for name in info["mismatched_keys"])]
