@@ -60,8 +60,8 @@ def read_checkpoint(file: Path) -> Checkpoint:
         content, classes = read_tensors(file)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        what = (f"it needs {asked[1]} to be read, which could run code, so it is not; save the model's state_dict() alone"
-                if asked else "it is no pickle of tensors; download it again")
+        what = (f"it needs {asked[1]} to be read, which could run code, so it is not; save the model's state_dict() "
+                "alone" if asked else "it is no pickle of tensors; download it again")
         raise ValueError(f"'{file}' is not a readable checkpoint: {what}.") from None
     except Exception as error:
         raise ValueError(f"'{file}' is not a readable checkpoint ({first_line(error)}); download it again.") from None
