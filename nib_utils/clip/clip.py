@@ -156,9 +156,10 @@ def check_name(spec) -> str:
     if not isinstance(spec, (str, os.PathLike)):
         raise TypeError(f"the model is {brief(spec)}; pass 'mini', another name, or a path.")
     spec = str(spec)
-    if len(spec) > 500 or not spec.strip() or any(ord(letter) < 32 for letter in spec):
+    longest = max(len(part.encode(errors="replace")) for part in spec.split("/"))
+    if len(spec) > 500 or longest > 255 or not spec.strip() or any(ord(letter) < 32 for letter in spec):
         raise ValueError(f"{spec[:40]!r}, of {len(spec)} characters, is no model's name; pass 'mini', another name, or "
-                         "a path of at most 500 characters without control characters.")
+                         "a path of at most 500 characters, none of them a control character.")
     return spec
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import warnings
 from difflib import get_close_matches
+from os.path import expanduser
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,7 +126,7 @@ def load(rest: str):
     """
     open_clip = need("open_clip", "open_clip_torch")
     if rest.startswith("local-dir:"):
-        source = in_folder(Path(rest.removeprefix("local-dir:")).expanduser())
+        source = in_folder(Path(expanduser(rest.removeprefix("local-dir:"))))
     else:
         source = choose(open_clip, *rest.partition("@")[::2])
     checkpoint = read_checkpoint(source.file)
@@ -157,7 +158,7 @@ def choose(open_clip, arch: str, source: str) -> Source:
     if name not in archs:
         near = ", ".join(get_close_matches(name, archs, 4, 0.4)) or archs[0]
         raise ValueError(f"open_clip knows no architecture {arch!r}; near it are {near}.")
-    tag, file = open_clip.get_pretrained_cfg(name, source), Path(source).expanduser()
+    tag, file = open_clip.get_pretrained_cfg(name, source), Path(expanduser(source))
     config = check_config(open_clip.get_model_config(name), name)
     if tag:
         return Source(name, config, tag, fetch(f"{name}@{source}", tag), bool(tag.get("quick_gelu")))
@@ -189,8 +190,8 @@ def fetch(name: str, tag: dict) -> Path:
     wanted = [file.replace(".bin", ".safetensors"), file] if file else list(PUBLISHED)
     found = next(filter(None, (find(repository, file) for file in wanted)), None)
     if not found:
-        raise FileNotFoundError(f"the weights of {name} are not in {place(repository)}, and could not be downloaded; "
-                                "pass a local file after the @, or use load_clip('mini').")
+        raise FileNotFoundError(f"the weights of {name} are not in {place(repository)}; pass a local file after the @, "
+                                "or use load_clip('mini').")
     return found
 
 
@@ -215,6 +216,8 @@ def build(open_clip, config: dict, pixels: dict, state: dict[str, Tensor]) -> nn
     model = kind(**{key: value for key, value in config.items() if key != "custom_text"})
     if kind is open_clip.CustomTextCLIP:
         state = convert_to_custom_text_state_dict(state)
+    unsaved = dict(model.named_buffers()).keys() - model.state_dict().keys()  # a mask, which TorchScript saves, too
+    state = {name: value for name, value in state.items() if name not in unsaved}
     for name in {"logit_scale", "logit_bias"} & state.keys() & model.state_dict().keys():
         state[name] = state[name].reshape(getattr(model, name).shape)  # a number in some files, a list of one in others
     resize_pos_embed(state, model)

@@ -77,7 +77,7 @@ def load(spec: str):
     if not hasattr(clip, "available_models"):
         raise ImportError("the package 'clip' that is installed is not OpenAI's; run `pip uninstall clip` and "
                           f"`pip install {OPENAI}`.")
-    file = Path(spec).expanduser()
+    file = Path(os.path.expanduser(spec))
     if spec in clip.available_models():
         if not spec.startswith("ViT"):
             raise ValueError(f"{spec} is a ResNet CLIP, which has no residual stream of tokens; pass a ViT CLIP.")
@@ -108,7 +108,7 @@ def published(name: str) -> Path:
     from clip import clip
 
     url = clip._MODELS[name]  # private, but the package has no other way to say where its weights lie
-    file = Path("~/.cache/clip").expanduser() / Path(url).name
+    file = Path.home() / ".cache/clip" / Path(url).name
     if not file.is_file():
         try:
             if not reachable(url):

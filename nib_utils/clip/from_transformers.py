@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from os.path import expanduser
 from pathlib import Path
 
 from PIL import Image
@@ -59,7 +60,7 @@ def pixel_format(model: nn.Module):
 def load(rest: str):
     """A CLIPModel by hub name or from a folder, with its own tokenizer and pixel statistics where it brings them."""
     transformers = need("transformers", "transformers")
-    folder = Path(rest).expanduser()
+    folder = Path(expanduser(rest))
     source = str(folder) if folder.is_dir() else rest
     config = find(source, "config.json")
     if not config:
@@ -73,7 +74,7 @@ def load(rest: str):
         model, info = read_model(transformers.CLIPModel, source)
     except Exception as error:
         if isinstance(error, OSError) and not folder.is_dir():
-            raise FileNotFoundError(f"the weights of '{rest}' are not in {place(source)} and could not be downloaded "
+            raise FileNotFoundError(f"the weights of '{rest}' are not in {place(source)} "
                                     f"({first_line(error)}); {OFFLINE}.") from None
         raise ValueError(f"the weights of '{rest}' do not load ({first_line(error)}); get them again.") from None
     wrong = [*info["missing_keys"], *(name if isinstance(name, str) else name[0] for name in info["mismatched_keys"])]

@@ -69,8 +69,8 @@ def place(source: str) -> str:
 
     if Path(source).is_dir():
         return "that folder"
-    away = "" if hub_reachable() else ", and the hub cannot be reached"
-    return f"the Hugging Face cache '{HF_HUB_CACHE}', nor is '{source}' a folder{away}"
+    hub = "does not give it" if hub_reachable() else "cannot be reached"
+    return f"the Hugging Face cache '{HF_HUB_CACHE}', nor is '{source}' a folder, and the hub {hub}"
 
 
 def read_json(file: Path) -> dict:
