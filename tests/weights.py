@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from nib_utils.clip.clip import load_clip
+from nib_utils.loading.load import load_clip
 
 
 def sentence(error) -> str:

@@ -10,7 +10,8 @@ from torch import nn
 from weights import check, raises, sentence
 
 from nib_utils.clip.captions import Tokenizer
-from nib_utils.clip.clip import LIBRARIES, library_of, load_clip, wrap
+from nib_utils.clip.clip import LIBRARIES, library_of, wrap
+from nib_utils.loading.load import load_clip
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reference_outputs.npz"
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from weights import check, copy, raises, sentence, write_tokenizer
 
-from nib_utils.clip import from_open_clip
 from nib_utils.clip.captions import clip_bpe
-from nib_utils.clip.clip import load_clip, wrap
+from nib_utils.clip.clip import wrap
 from nib_utils.clip.pictures import Preprocess
+from nib_utils.loading import open_clip as open_clip_models
+from nib_utils.loading.load import load_clip
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -74,7 +75,7 @@ def test_an_open_clip_folder_with_its_own_words(files, tmp_path):
     tokenizer = load_clip(f"open_clip:local-dir:{folder}", device="cpu").tokenizer
     assert tokenizer != clip_bpe() and tokenizer.encode(text) == clip_bpe().encode(text)
     with pytest.raises(FileNotFoundError) as error:
-        from_open_clip.own_tokenizer("ViT-H-14-worldwide", open_clip.get_model_config("ViT-H-14-worldwide"))
+        open_clip_models.own_tokenizer("ViT-H-14-worldwide", open_clip.get_model_config("ViT-H-14-worldwide"))
     assert "facebook/xlm-v-base" in sentence(error)
 
 

@@ -8,8 +8,8 @@ import tiny
 import torch
 from weights import archive, check, raises
 
-from nib_utils.clip import mini
-from nib_utils.clip.clip import load_clip
+from nib_utils.loading import mini
+from nib_utils.loading.load import load_clip
 
 
 def test_names_nobody_knows():
@@ -73,10 +73,10 @@ def test_a_broken_download_leaves_nothing(shop, tmp_path):
 
 
 def test_a_published_model_without_a_network(monkeypatch, tmp_path):
-    from nib_utils.clip import from_openai
+    from nib_utils.loading import openai
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(from_openai, "reachable", lambda url: False)
+    monkeypatch.setattr(openai, "reachable", lambda url: False)
     raises(FileNotFoundError, "ViT-B/32", f"{tmp_path}/.cache/clip/ViT-B-32.pt", "cannot be reached", "load_clip('mini')")
 
 

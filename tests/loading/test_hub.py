@@ -8,8 +8,8 @@ import pytest
 from huggingface_hub import constants
 from weights import check, copy, raises, write_tokenizer
 
-from nib_utils.clip import hub
-from nib_utils.clip.clip import load_clip
+from nib_utils.loading import hub
+from nib_utils.loading.load import load_clip
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 from weights import check, copy, raises
 
-from nib_utils.clip.checkpoints import read_checkpoint
-from nib_utils.clip.clip import load_clip
+from nib_utils.loading.checkpoints import read_checkpoint
+from nib_utils.loading.load import load_clip
 
 
 def prefixed(state, prefix):

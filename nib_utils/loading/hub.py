@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Thread
 from urllib.request import Request, urlopen
 
+from ..clip.captions import Tokenizer
 from ..common.packages import first_line, need
-from .captions import Tokenizer
 
 OFFLINE = "pass a folder that holds it, or use load_clip('mini')"
 PATIENCE = 2.5  # seconds in which a server has to answer before it counts as out of reach

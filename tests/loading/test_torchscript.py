@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from weights import archive, raises
 
-from nib_utils.clip.torchscript import read_torchscript, take_apart, walk
+from nib_utils.loading.torchscript import read_torchscript, take_apart, walk
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit")
 
