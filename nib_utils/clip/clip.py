@@ -1,12 +1,14 @@
 """Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..common.checks import brief
 from . import from_open_clip, from_openai, from_transformers, mini
 from .captions import Tokenizer, clip_bpe, pad, read_ids, warn_unlearnt
 from .pictures import Preprocess
@@ -120,7 +122,7 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
     >>> clip = nib.load_clip("mini")
     """
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"dtype is {dtype!r}; pass torch.float32, torch.bfloat16 or torch.float16.")
+        raise TypeError(f"dtype is {brief(dtype)}; pass torch.float32, torch.bfloat16 or torch.float16.")
     device, spec = check_device(device), check_name(spec)
     library, _, rest = spec.partition(":")
     if spec == "mini":
@@ -139,18 +141,20 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
 def check_device(device) -> torch.device:
     """The device that is asked for, if it is there; else CUDA where there is one, and the CPU where not."""
     try:
-        found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        found = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device is None else device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, TypeError):
+    except (RuntimeError, AssertionError, TypeError, ValueError, OverflowError):
         found = None
     if found is None or found.type == "meta":
-        raise ValueError(f"device is {device!r}, which is not here; pass 'cpu'"
+        raise ValueError(f"device is {brief(device)}, which is not here; pass 'cpu'"
                          f"{', or cuda' if torch.cuda.is_available() else ''}, or leave it out.")
     return found
 
 
 def check_name(spec) -> str:
     """What a model is called, as text that a file may be called, too."""
+    if not isinstance(spec, (str, os.PathLike)):
+        raise TypeError(f"the model is {brief(spec)}; pass 'mini', another name, or a path.")
     spec = str(spec)
     if len(spec) > 500 or not spec.strip() or any(ord(letter) < 32 for letter in spec):
         raise ValueError(f"{spec[:40]!r}, of {len(spec)} characters, is no model's name; pass 'mini', another name, or "

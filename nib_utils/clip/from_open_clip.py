@@ -156,7 +156,7 @@ def choose(open_clip, arch: str, source: str) -> Source:
     name, archs = arch.replace("/", "-"), open_clip.list_models()
     if name not in archs:
         near = ", ".join(get_close_matches(name, archs, 4, 0.4)) or archs[0]
-        raise ValueError(f"open_clip knows no architecture {arch!r}; did you mean one of {near}?")
+        raise ValueError(f"open_clip knows no architecture {arch!r}; near it are {near}.")
     tag, file = open_clip.get_pretrained_cfg(name, source), Path(source).expanduser()
     config = check_config(open_clip.get_model_config(name), name)
     if tag:

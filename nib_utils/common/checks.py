@@ -1,6 +1,7 @@
 """What many functions ask of their arguments, or one clear sentence."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
@@ -46,6 +47,6 @@ def need_columns(pairs: pd.DataFrame, *names: str) -> None:
 
 
 def brief(value, most: int = 120) -> str:
-    """A value as a sentence can hold it: its repr on one line, cut in the middle where it is long."""
-    text = " ".join(repr(value).split())
+    """A value as a sentence can hold it: its repr on one line, without addresses, cut in the middle if it is long."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
     return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 3 :]}"

@@ -52,16 +52,18 @@ def read_table(file: Path) -> pd.DataFrame:
     if missing:
         found = header.str.strip().tolist()
         hints = [f"rename {name!r} to {lost!r}" for lost in missing for name in found if name.lower() in ALIKE[lost]]
-        raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has {', '.join(found)}; "
+        raise ValueError(f"'{file}' has no column {' and no column '.join(missing)}; it has "
+                         f"{', '.join(map(short, found[:20]))}; "
                          f"{' and '.join(hints[:2]) or 'its first line must name them, as image,caption does'}.")
     return table[(table.astype(str) != "").any(axis=1)]  # blank lines go, but they counted as rows
 
 
 def separator(content: str, usual: str) -> str:
     """What parts the fields: the usual, unless only by another mark the header has the columns of pairs."""
+    first = content[:10_000].splitlines()[:1]  # what is longer is no header
     for sep in (usual, *MARKS):
-        header = next(csv.reader(StringIO(content.partition("\n")[0]), delimiter=sep, skipinitialspace=True), [])
-        if len({*known_names(header)} & {"caption", *NEEDED}) > 1 and "caption" in known_names(header):
+        names = known_names(next(csv.reader(first, delimiter=sep, skipinitialspace=True), []))
+        if "caption" in names and not {"image", "file_path"}.isdisjoint(names):
             return sep
     return usual
 
@@ -70,6 +72,10 @@ def known_names(header: Sequence[str]) -> list[str]:
     """The header's names without spaces, and IMAGE or Caption as we write them, unless there is one so written too."""
     names = [name.strip() for name in header]
     return [name.lower() if name.lower() in NEEDED and name.lower() not in names else name for name in names]
+
+
+def short(name: str, most: int = 60) -> str:
+    return name if len(name) <= most else name[:most] + "..."
 
 
 def check_header(names: list[str], file: Path) -> None:

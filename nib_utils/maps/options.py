@@ -27,9 +27,9 @@ def check_request(clip: Clip, method: str, per_tower: dict, only: str | None = N
     function = find(method)
     for given in per_tower.values():
         check_options(method, function, given)
-    if only not in (None, "image", "text"):
+    if only is not None and not (isinstance(only, str) and only in ("image", "text")):
         raise ValueError(f"only is {brief(only)}; it takes 'image', 'text' or None for both.")
-    if text_target not in ("own", "batch"):
+    if not isinstance(text_target, str) or text_target not in ("own", "batch"):
         raise ValueError(f"text_target is {brief(text_target)}; it takes 'own' or 'batch'.")
     if batch_size is not None and (not whole(batch_size) or batch_size < 1):
         raise ValueError(f"batch_size is {brief(batch_size)}; it takes at least 1.")
