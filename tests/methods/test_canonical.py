@@ -142,7 +142,7 @@ def test_rise_is_a_plain_loop_over_masks(readings, name, centred, p, cells):
 
 
 def test_rise_masks_the_places_of_words_and_the_release_their_rows(readings):
-    """The release writes masked rows into the vocabulary, a word's last place last: the same but for words that recur."""
+    """The release masks rows of the vocabulary, a word's last place last: the same but where a word recurs."""
     tower, tokens, target = readings["text"]
     recurs = []
     for b, length in enumerate(tokens.lengths.tolist()):
