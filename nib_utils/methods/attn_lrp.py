@@ -17,8 +17,9 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     its deviation held; an activation is `x` times a held factor; a product shares equally between its factors;
     softmax is taken at first order. Each is the gradient times input of a network in which the held parts are
     constants, so one backward pass is enough. The cosine's norms are held too.
-    Source: AttnLRP, Achtibat et al., ICML 2024, section 3, with the epsilon rule in every linear layer (the authors
-    also give a gamma rule, less noisy on pictures, which would have to be tuned).
+    The authors' own recipe for CLIP sends nothing through the softmax and has gamma rules, to be tuned, in place of
+    the epsilon rule that every linear layer has here.
+    Source: AttnLRP, Achtibat et al., ICML 2024, section 3.
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = attn_lrp(clip.image, reading, clip.encode_text("a cat"))

@@ -15,7 +15,8 @@ def mfaba_boundary(tower: Tower, reading: Reading, target: Tensor, *, stop: floa
 
     The paper walks until the classifier's label changes. A pair has no label; its decision is taken to be
     `cosine > stop`, so a sample stops once its cosine is `stop` or less, or after `steps`. size: of one step, in
-    units of the embedding. Raises ValueError unless steps and size are positive and stop lies in -1..1.
+    units of the embedding. The authors' code walks the pixels of a classifier, not tokens, and lets each step's
+    gradient add to those before it. Raises ValueError unless steps and size are positive and stop lies in -1..1.
     Source: MFABA, Zhu et al., AAAI 2024; the decision of a pair is our own.
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))

@@ -24,7 +24,8 @@ def nib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = N
 
     A pre-LN block reads only the direction of its input, so the attention branch of block `layer` is
     the same for every k, and gradient through it adds nothing to a sum over channels; branch="constant"
-    (exact up to the norm's epsilon) computes it once, branch="recomputed" every time.
+    computes it once, branch="recomputed" every time, as released. The two differ by the norm's epsilon: maps of
+    `mini` by up to 1e-3 (8 pairs), of a random ViT-B/32 by 4e-3, and more where `steps` near 1 / sqrt(epsilon).
     Source: NIB, ICLR 2025, as released; the constant branch is our own derivation.
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))

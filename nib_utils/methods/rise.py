@@ -24,7 +24,9 @@ def rise(tower: Tower, reading: Reading, target: Tensor, *, masks: int | None = 
     default 6000 for images and 200 for captions; centred: subtract the mean cosine first (`rise_centred`);
     given: the masks themselves, (N, H, W) or (N, T) in 0..1, the same for all samples; seed: pair b has
     seed + b, or one per pair. Returns signed scores of pixels (B, H, W), or of words (B, T).
-    Raises ValueError for a bad option. Source: Petsiuk, Das and Saenko, BMVC 2018, equation 6, as released with NIB.
+    A word that occurs twice is masked at each of its places; the release masks its row of the vocabulary, so that
+    the mask of its last place holds at all of them, and else gives the same. Raises ValueError for a bad option.
+    Source: Petsiuk, Das and Saenko, BMVC 2018, equation 6, as released with NIB, ICLR 2025.
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = rise(clip.image, reading, clip.encode_text("a cat"), masks=1000)

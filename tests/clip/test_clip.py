@@ -69,6 +69,7 @@ def test_features_are_the_librarys_own(name):
     assert (clip.encode_image(x) - image).abs().max() < 1e-5 and image.abs().max() > 0.1
     assert (clip.encode_text(ids) - text).abs().max() < 1e-5 and text.abs().max() > 0.1
     assert clip.image.grid == (size[0] // patch, size[1] // patch) and clip.preprocess.size == size
+    assert clip.image.scale == clip.text.scale == pytest.approx(model.logit_scale.exp().item(), rel=1e-6)
     vocabulary, positions = clip.text.parts["vocabulary"], clip.text.parts["positions"]
     assert torch.equal(clip.text.tokens(long[:, :9]), vocabulary[long[:, :9]] + positions[:9])
 

@@ -141,6 +141,23 @@ def test_rise_is_a_plain_loop_over_masks(readings, name, centred, p, cells):
             close(own, expected.float())
 
 
+def test_rise_masks_the_places_of_words_and_the_release_their_rows(readings):
+    """The release masks rows of the vocabulary, a word's last place last: the same but where a word recurs."""
+    tower, tokens, target = readings["text"]
+    recurs = []
+    for b, length in enumerate(tokens.lengths.tolist()):
+        ids, at = tokens.x[b, :length], tokens.at[b : b + 1]
+        masks, scores = Masks(9, (length,), 8, 0.1, b)[torch.arange(9)], torch.zeros(length)
+        for m in masks:
+            vocabulary = {int(i): tower.parts["vocabulary"][i] * share for i, share in zip(ids, m)}
+            e = torch.stack([vocabulary[int(i)] for i in ids])[None] + tower.parts["positions"][:length]
+            scores += cosine(tower.finish(tower.pre(e), 0, at), target[b : b + 1]) * m / 9 / 0.1
+        got = nib.METHODS["rise"](tower, tokens, target, masks=9)[b, :length]
+        recurs.append(len(ids.unique()) < length)
+        assert torch.allclose(got, scores, atol=1e-5 * scores.abs().max().item(), rtol=0) == (not recurs[-1])
+    assert set(recurs) == {True, False}
+
+
 def test_random_masks_are_as_open_as_asked_and_smooth():
     masks = Masks(400, (64, 48), 8, 0.3, 0)[torch.arange(400)]
     assert masks.shape == (400, 64, 48) and 0 <= masks.min() and masks.max() <= 1

@@ -25,7 +25,7 @@ def test_the_published_eight_come_first_and_controls_last():
 def test_a_record_tells_the_truth(name):
     function = nib.METHODS[name]
     parameters = inspect.signature(function).parameters
-    assert list(parameters)[:3] == ["tower", "tokens", "target"]
+    assert list(parameters)[:3] == ["tower", "reading", "target"]
     assert ("seed" in parameters) == function.about.noise
     assert function.about.title and function.about.source and function.about.forwards > 1
     assert function.__module__.startswith("nib_utils.methods")
