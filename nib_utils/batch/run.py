@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         if type(error).__module__.startswith("yaml"):
-            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}.", file=sys.stderr)
             return 1
         raise
     finally:

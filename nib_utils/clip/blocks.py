@@ -10,7 +10,7 @@ be trainable it looks at detached views, so no gradient is ever computed for a p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -97,7 +97,11 @@ class Block:
 
     def mix(self, attention: Tensor, x: Tensor) -> Tensor:
         """Values mixed by the attention and projected: (B, heads, T, T), (B, T, D) -> (B, T, D)."""
-        y = self.out((attention @ self.split(self.v(x))).transpose(1, 2).flatten(2))
+        return self.join(attention @ self.split(self.v(x)))
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """What mixed values (B, heads, T, D / heads) add to the stream, (B, T, D)."""
+        y = self.out(mixed.transpose(1, 2).flatten(2))
         return y if self.scale1 is None else y * self.scale1
 
     def split(self, x: Tensor) -> Tensor:
@@ -141,3 +145,12 @@ class Block:
 def pick(x: Tensor, at: Tensor) -> Tensor:
     """Row `at` (B,) of each sample, (B, T, ...) -> (B, ...)."""
     return x[torch.arange(len(x), device=x.device), at]
+
+
+def widened(part):
+    """A block, norm or linear layer on float32 copies of its tensors; anything else as it is."""
+    if isinstance(part, Tensor):
+        return part.float()
+    if not isinstance(part, (Block, Norm, Linear)):
+        return part
+    return replace(part, **{name: widened(value) for name, value in vars(part).items()})

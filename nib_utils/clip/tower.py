@@ -1,14 +1,20 @@
-"""A reading of a tower's input: what many methods ask of it, computed once."""
+"""One half of a CLIP as a tower of residual blocks, and a reading of its input, computed once.
+
+    h_0 = embed(x)            residual stream entering block 0, (B, T, D)
+    h_l = stream(x, l)        residual stream entering block l
+    F_l(h_l) = finish(h_l, l, at)   the feature, (B, E): blocks l..L-1, norm, pooling, projection
+"""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from .blocks import Block, pick
+from .blocks import Block, pick, widened
+from .similarity import cosine
 
 
 @dataclass
@@ -28,6 +34,7 @@ class Tower:
     project: Callable[[Tensor], Tensor]
     grid: tuple[int, int] | None = None  # (gh, gw) patches of an image tower
     parts: dict[str, Tensor] = field(default_factory=dict)  # embedding tensors, for methods below h_0
+    scale: float = 1.0  # exp(logit_scale): the model's logit is this times the cosine
 
     @property
     def depth(self) -> int:
@@ -71,6 +78,11 @@ class Tower:
         """Pooled row (B, D) -> feature (B, E)."""
         return self.project(self.post(row))
 
+    def wide(self, layer: int) -> Tower:
+        """The same tower, in float32 from block `layer` on: for sums that half precision would drown in rounding."""
+        blocks = [*self.blocks[:layer], *map(widened, self.blocks[layer:])]
+        return replace(self, blocks=blocks, post=widened(self.post), project=widened(self.project))
+
     def __call__(self, x: Tensor) -> Tensor:
         """Pixels or ids -> feature (B, E), not normalised."""
         return self.finish(self.embed(x), 0, self.at(x))
@@ -81,11 +93,23 @@ class Tower:
 
 
 class Reading:
-    """One reading of a tower's input (each h_l, the feature, the pooled row), computed when first asked."""
+    """A reading of B inputs (each h_l, the feature, the pooled row), computed when first asked.
+
+    Inputs that are equal are run once: `own` is the reading of the U different ones, itself where all differ, and
+    `which` (B,) says where each input stands among them. What a method computes of `own`, in `parts`, serves every
+    pair that shares the input.
+    """
 
     def __init__(self, tower: Tower, x: Tensor):
         self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
         self.known: list[Tensor] = []  # the streams so far
+        places: dict[bytes, int] = {}
+        rows = x.detach().cpu().contiguous().flatten(1).view(torch.uint8)  # NumPy has no bfloat16
+        which = [places.setdefault(row.numpy().tobytes(), len(places)) for row in rows]
+        self.which = torch.tensor(which, device=self.at.device)
+        self.own = self
+        if len(places) < len(x):
+            self.own = Reading(tower, x[[which.index(place) for place in range(len(places))]])
 
     def __len__(self) -> int:
         return len(self.x)
@@ -108,6 +132,8 @@ class Reading:
     @torch.no_grad()
     def stream(self, layer: int) -> Tensor:
         """h_layer, (B, T, D), for layer 0..L-1; of the blocks, only those before it are run."""
+        if self.own is not self:
+            return self.own.stream(layer)[self.which]
         while len(self.known) <= layer:
             self.known.append(self.tower.blocks[len(self.known) - 1](self.known[-1]) if self.known
                               else self.tower.embed(self.x))
@@ -116,23 +142,84 @@ class Reading:
     @property
     def streams(self) -> list[Tensor]:
         """h_0 .. h_{L-1}, each (B, T, D)."""
-        self.stream(self.tower.depth - 1)
-        return self.known
+        return [self.stream(layer) for layer in range(self.tower.depth)]
 
     @cached_property
     def feature(self) -> Tensor:
-        """(B, E), not normalised; a method that comes by it on its way puts it here, and saves a forward."""
+        """(B, E), not normalised; a method that comes by `own`'s on its way puts it there, and saves a forward."""
+        if self.own is not self:
+            return self.own.feature[self.which]
         with torch.no_grad():
-            return self.tower.finish(self.streams[-1], self.tower.depth - 1, self.at)
+            return self.tower.finish(self.stream(self.tower.depth - 1), self.tower.depth - 1, self.at)
 
     @property
     def rows(self) -> int:
         """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
-        _, T, D = self.stream(0).shape
+        _, T, D = self.own.stream(0).shape
         budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
         fit = max(1, budget // (T * D))
         return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
 
-    def chunks(self, start: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """(start, pooled rows, target) of `rows` samples at a time."""
-        return zip(*(x.split(self.rows) for x in (start, self.at, target)))
+    def asked(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Which pairs ask about each of `inputs` (n,), places in `own`: (place in inputs, pair), each (p,)."""
+        if self.own is self:
+            return torch.arange(len(inputs), device=inputs.device), inputs
+        return tuple((inputs[:, None] == self.which).nonzero().T)
+
+    def parts(self, start: Tensor, target: Tensor) -> Iterator[Part]:
+        """`rows` of the different inputs at a time, and the pairs that ask about them; start: of `own`, (U, ...)."""
+        for inputs in torch.arange(len(self.own), device=self.at.device).split(self.rows):
+            row, pair = self.asked(inputs)
+            yield Part(start[inputs[0] : inputs[-1] + 1], self.own.at[inputs], row, pair, target[pair])
+
+    def in_order(self, found: list[tuple[Part, Tensor]]) -> Tensor:
+        """What was found for the pairs of every part, in the order of the pairs, (B, ...)."""
+        values = torch.cat([value for _, value in found])
+        if self.own is self:
+            return values
+        return values[torch.cat([part.pair for part, _ in found]).argsort()]
+
+
+@dataclass
+class Part:
+    """Some of a reading's different inputs, run together, and the pairs that ask about them."""
+
+    start: Tensor  # (n, ...), what is run
+    at: Tensor  # (n,), the pooled rows
+    row: Tensor  # (p,), where in `start` each pair's input is
+    pair: Tensor  # (p,), the pairs' places in the reading
+    goal: Tensor  # (p, E), what each pair is compared with
+
+    def gradient(self, feature: Tensor, by: Tensor | list[Tensor],
+                 of: Callable[[Tensor, Tensor], Tensor] = cosine) -> Tensor | list[Tensor]:
+        """d of(feature, goal) / d `by` (n, ...) for every pair, (p, ...), through the graph of one forward."""
+        return pair_gradients(feature, by, self.row, self.goal, of)
+
+
+def pair_gradients(feature: Tensor, by: Tensor | list[Tensor], row: Tensor, goal: Tensor,
+                   of: Callable[[Tensor, Tensor], Tensor] = cosine) -> Tensor | list[Tensor]:
+    """d of(feature[row], goal) / d `by` for each of p pairs, where pair i asks about row[i] of feature (n, E)."""
+    asked = feature.detach()[row].requires_grad_()  # (p, E)
+    with torch.enable_grad():
+        similarity = of(asked, goal)
+    return pull_back(feature, by, row, torch.autograd.grad(similarity.sum(), asked)[0])
+
+
+def pull_back(output: Tensor, by: Tensor | list[Tensor], row: Tensor, back: Tensor) -> Tensor | list[Tensor]:
+    """Gradients by output[row], `back` (p, ...), as gradients by `by` (n, ...), or by a list of such: (p, ...) each.
+
+    output (n, ...) and `by` belong to one graph in which a row depends on no other; it is gone through as often as
+    the row that most pairs ask about.
+    """
+    tensors, n = by if isinstance(by, list) else [by], len(output)
+    if torch.equal(row, torch.arange(n, device=row.device)):
+        found = list(torch.autograd.grad(output, tensors, back))
+    else:
+        turns = (row[:, None] == row).tril(-1).sum(1)  # how many earlier pairs ask about the same row
+        found, last = [x.new_empty(len(row), *x.shape[1:]) for x in tensors], int(turns.max())
+        for turn in range(last + 1):
+            pairs = (turns == turn).nonzero()[:, 0]
+            here = torch.zeros_like(output).index_copy_(0, row[pairs], back[pairs])
+            for all_, some in zip(found, torch.autograd.grad(output, tensors, here, retain_graph=turn < last)):
+                all_[pairs] = some[row[pairs]]
+    return found if isinstance(by, list) else found[0]

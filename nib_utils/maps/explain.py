@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -10,40 +9,12 @@ from torch import Tensor
 
 from ..clip.captions import as_list, pad
 from ..clip.clip import Clip, default_batch
-from ..clip.similarity import cosine
 from ..clip.tower import Reading
 from ..common.progress import progress as progress_bar
 from ..methods import CONTROLS
+from .explanation import Explanation, check_count, spoken
 from .maps import image_maps, text_maps
-from .options import check_request, check_seeds, seeded
-
-
-@dataclass(repr=False)
-class Explanation:
-    """What a method says of B pairs; maps are between 0 and 1, scores are as the method gave them."""
-
-    method: str
-    similarity: Tensor  # (B,) cosine of the features
-    image: Tensor  # (B, H, W), min-maxed after upsampling
-    image_scores: Tensor  # (B, gh, gw), on the token grid; (B, H, W) of a method that scores pixels
-    text: list[Tensor]  # (T_b,) each, min-maxed over all tokens, SOS and EOS included
-    text_scores: list[Tensor]
-    tokens: list[list[str]]
-    captions: list[str]
-    pictures: list = field(default_factory=list, repr=False)  # (H, W, 3) uint8 each, what the model saw
-    features: tuple = ()  # (B, E) of the images and of the captions, as encode_image and encode_text give them
-    blank: dict[str, int] = field(default_factory=dict)  # images and texts in which the method finds nothing
-
-    def __repr__(self) -> str:
-        return f"<Explanation of {len(self.captions)} pairs by {self.method}>"
-
-    def plot(self, **options):
-        """A figure, a row per pair: the picture, its heat map, and the caption with its words coloured."""
-        if not self.text or not self.image.numel():
-            raise ValueError("a plot needs both maps; explain without only=... to have them.")
-        from .plot import plot_pairs
-
-        return plot_pairs(self, **options)
+from .options import check_request, check_seeds, per_tower, seeded
 
 
 def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int | None = None,
@@ -62,17 +33,15 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     >>> ex = nib.explain(clip, ["cat.jpg"], ["a cat"])
     >>> ex.plot()
     """
-    per_tower = {kind: options | (extra or {}) for kind, extra in (("image", image_options), ("text", text_options))}
-    function = check_request(clip, method, per_tower, only, text_target, batch_size)
+    asked = per_tower(options, image_options, text_options)
+    function = check_request(clip, method, asked, only, text_target, batch_size)
     texts = as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
-    if len(pixels) != len(ids):
-        raise ValueError(f"{len(pixels)} images and {len(ids)} captions were given; pass one caption for each image.")
-    check_seeds(per_tower, len(ids))
+    check_count(len(pixels), len(ids))
+    check_seeds(asked, len(ids))
     step = batch_size or default_batch(clip)
     blank = {"image": 0, "text": 0}
-    parts: dict[str, list] = {"similarity": [], "image": [], "image_scores": [], "text": [], "text_scores": [],
-                              "features": []}
+    parts: dict[str, list] = {"image": [], "image_scores": [], "text": [], "text_scores": [], "features": []}
     show = len(ids) > step if progress is None else progress
     with torch.inference_mode(False), progress_bar(len(ids), method, show=show) as bar:
         for first in range(0, len(ids), step):
@@ -84,7 +53,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 target = other.feature  # asked for only now: explaining the image may have come by it
                 if kind == "text" and text_target == "batch":
                     target = F.normalize(target, dim=-1).mean(0, keepdim=True).expand_as(target)
-                scores = function(tower, reading, target, **seeded(per_tower[kind], function, pairs))
+                scores = function(tower, reading, target, **seeded(asked[kind], function, pairs))
                 if not scores.isfinite().all():
                     raise ValueError(f"{method}: the {kind} scores of pairs {pairs.start}..{pairs.stop - 1} are not "
                                      "finite; choose milder options, or a wider dtype.")
@@ -92,17 +61,14 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 blank[kind] += says_nothing(kind, reading, raw) if method not in CONTROLS else 0
                 parts[f"{kind}_scores"].extend(raw.cpu())
                 parts[kind].extend(m.cpu() for m in maps)
-            parts["similarity"].extend(cosine(image.feature, text.feature).cpu())
             parts["features"].append((image.feature, text.feature))
             bar.update(len(image))
-    warn_blank(clip, method, per_tower, blank, len(ids))
-    words = [clip.tokenizer.words(i.tolist()) for i in ids]
-    captions = [text if isinstance(text, str) else " ".join(w[1:-1]) for text, w in zip(texts, words)]
+    warn_blank(clip, method, asked, blank, len(ids))
     stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
     return Explanation(
-        method, stack("similarity"), stack("image"), stack("image_scores"), parts["text"],
-        [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], words, captions,
-        [clip.preprocess.undo(x) for x in pixels], tuple(torch.cat(f) for f in zip(*parts["features"])), blank)
+        method, clip, pixels, ids, spoken(clip, texts, ids), tuple(torch.cat(f) for f in zip(*parts["features"])),
+        stack("image"), parts["text"], stack("image_scores"),
+        [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], blank)
 
 
 PLACE = {"image": "patch", "text": "word"}

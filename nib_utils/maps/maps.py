@@ -1,4 +1,4 @@
-"""Scores made into maps between 0 and 1, and maps that are handed in, checked."""
+"""Scores of tokens or pixels made into maps between 0 and 1."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,8 +18,15 @@ def image_maps(tower: Tower, reading: Reading, scores: Tensor) -> tuple[Tensor, 
     if scores.ndim == 3:
         return scores.float(), minmax(scores.float().flatten(1)).view_as(scores)
     raw = scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid).float()
-    maps = F.interpolate(raw[:, None], reading.x.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    maps = upsampled(raw, reading.x.shape[-2:])
     return raw, minmax(maps.flatten(1)).view_as(maps)
+
+
+def upsampled(scores: Tensor, size: Sequence[int]) -> Tensor:
+    """Scores of patches (B, gh, gw), stretched linearly to pixels (B, H, W); those of pixels stay as they are."""
+    if scores.shape[1:] == tuple(size):
+        return scores
+    return F.interpolate(scores[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0]
 
 
 def text_maps(tower: Tower, reading: Reading, scores: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -31,24 +38,3 @@ def minmax(x: Tensor) -> Tensor:
     """Scale the last axis to 0..1; what is constant becomes 1 where it is positive, else 0."""
     low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
     return torch.where(high > low, (x - low) / (high - low), (x > 0).to(x.dtype))
-
-
-def check_maps(count: int, size: Sequence[int], ids: list[Tensor], image_maps,
-               text_maps) -> tuple[Tensor, list[Tensor]]:
-    maps, words = ([torch.as_tensor(m).float().cpu() for m in given] for given in (image_maps, text_maps))
-    if not count == len(ids) == len(maps) == len(words):
-        raise ValueError(f"{count} images, {len(ids)} captions, {len(maps)} image maps and {len(words)} text "
-                         "maps were given; pass as many of each.")
-    for i, (m, caption) in enumerate(zip(words, ids)):
-        if maps[i].shape != tuple(size):
-            raise ValueError(f"image map {i} has shape {tuple(maps[i].shape)}; it must be {tuple(size)}.")
-        if m.shape != caption.shape:
-            raise ValueError(f"text map {i} has shape {tuple(m.shape)}, but its caption has {len(caption)} tokens "
-                             "with SOS and EOS.")
-        for values in (m, maps[i]):
-            if not values.isfinite().all():
-                raise ValueError(f"a map of pair {i} contains NaN or infinity.")
-            low, high = values.min().item(), values.max().item()
-            if low < -1e-6 or high > 1 + 1e-6:
-                raise ValueError(f"a map of pair {i} runs from {low:.3g} to {high:.3g}; maps lie in 0..1.")
-    return torch.stack(maps), words

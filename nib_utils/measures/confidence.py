@@ -13,51 +13,45 @@ from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
 from ..clip.similarity import cosine
 from ..clip.tower import Tower
-from ..maps.maps import check_maps
+from ..common.checks import check_choice
+from ..maps.explanation import Explanation, check_explanation
 
 PROTOCOLS = ("published", "corrected")
 
 
 @torch.no_grad()
-def confidence(clip: Clip, images, texts, image_maps, text_maps, protocol: str = "published", *,
-               truncate: bool = False, batch_size: int | None = None,
-               features: tuple[Tensor, Tensor] | None = None) -> pd.DataFrame:
+def confidence(clip: Clip, ex: Explanation, protocol: str = "published", *,
+               batch_size: int | None = None) -> pd.DataFrame:
     """Drop, `100 max(0, before - after)`, and Increase, `100 [after > before]`, of the cosine, a row per pair.
 
-    image_maps: (B, H, W) in 0..1; text_maps: B arrays (T_b,) with SOS and EOS, as `explain` gives them.
+    ex: of `explain`, with both maps, or of `explanation`, for maps made elsewhere.
     "published" is the released evaluation with its defects: normalised pixels times the map, so that a
     bright map loses little; a caption without SOS and EOS, pooled at its largest id, a repeated word
     dimmed once per occurrence. "corrected" keeps the better half of each map: the upper half of the
     pixels on the mean colour, the upper half of the words in a whole caption; where a map has no
     preference, chance chooses. It is the area-matched form: every map keeps the same area, so none gains
-    by being bright or broad. features: image and text features (B, E) of the whole pairs, if known.
+    by being bright or broad.
 
     Columns image_drop, image_increase, text_drop, text_increase, in percent, and image_drop_relative,
     text_drop_relative: the Drop in percent of `before` rather than of a cosine, above 100 where the cosine
     turns negative, and 0 where there was none to lose (before <= 0).
-    Raises ValueError for maps or features whose number or shape does not fit.
+    Raises ValueError for an unknown protocol, or an explanation that lacks a map.
 
     >>> ex = nib.explain(clip, images, texts)
-    >>> nib.confidence(clip, images, texts, ex.image, ex.text, protocol="corrected").mean()
+    >>> nib.confidence(clip, ex, protocol="corrected").mean()
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol is called {protocol!r}; there are {', '.join(PROTOCOLS)}.")
-    pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
-    maps, words = check_maps(len(pixels), pixels.shape[-2:], ids, image_maps, text_maps)
-    if features is not None:
-        features = check_features(features, len(ids))
+    check_choice("protocol", protocol, PROTOCOLS)
+    check_explanation(ex, "image", "text")
+    images, captions = ex.features_of(clip)
     step, frames = batch_size or default_batch(clip), []
-    for first in range(0, len(ids), step):
+    for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
-        x, mask = pixels[pairs], maps[pairs].to(pixels.device)
-        image, caption = (None, None) if features is None else (f[pairs].to(x.device) for f in features)
-        image, masked = both(clip.image, x, (dim_pixels if protocol == "published" else keep_pixels)(x, mask), image)
-        if protocol == "published":
-            caption = clip.text(pad(ids[pairs])) if caption is None else caption
-            before, after = dim_words(clip.text, ids[pairs], words[pairs])
-        else:
-            before, after = keep_words(clip.text, ids[pairs], words[pairs], caption)
-            caption = before
+        x, ids, words = ex.pixels[pairs].to(clip.device), ex.ids[pairs], ex.text[pairs]
+        image, caption = images[pairs], captions[pairs]
+        masked = (dim_pixels if protocol == "published" else keep_pixels)(x, ex.image[pairs].to(x.device))
+        masked = changed(clip.image, x, masked, image)
+        before, after = (dim_words(clip.text, ids, words) if protocol == "published" else
+                         (caption, keep_words(clip.text, ids, words, caption)))
         frames.append(pd.DataFrame(
             change(cosine(image, caption), cosine(masked, caption), "image")
             | change(cosine(image, before), cosine(image, after), "text")))
@@ -72,23 +66,10 @@ def change(before: Tensor, after: Tensor, kind: str) -> dict[str, np.ndarray]:
             f"{kind}_drop_relative": (100 * relative).double().cpu().numpy()}
 
 
-def both(encode: Callable[[Tensor], Tensor], x: Tensor, changed: Tensor,
-         before: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Features (B, E) of inputs and of what was made of them, in one batch; `before`: the former, if known."""
-    if before is None:
-        before, after = encode(torch.cat([x, changed])).chunk(2)
-    else:
-        after = encode(changed)
-    same = (changed == x).flatten(1).all(1)
-    return before, torch.where(same[:, None], before, after)  # rounding is no change where nothing was changed
-
-
-def check_features(features, count: int) -> tuple[Tensor, Tensor]:
-    shapes = [tuple(f.shape) if isinstance(f, Tensor) else type(f).__name__ for f in features]
-    if len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != count:
-        raise ValueError(f"features are {', '.join(map(str, shapes)) or 'empty'}; pass those of the {count} images and "
-                         "of the captions, two tensors (B, E).")
-    return tuple(features)
+def changed(encode: Callable[[Tensor], Tensor], x: Tensor, new: Tensor, before: Tensor) -> Tensor:
+    """Features (B, E) of what was made of inputs, whose own are `before`."""
+    same = (new == x).flatten(1).all(1)
+    return torch.where(same[:, None], before, encode(new))  # rounding is no change where nothing was changed
 
 
 # published: everything is dimmed by the map
@@ -124,7 +105,10 @@ def dim_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor], marks
     def feature(tokens):
         return tower.finish(tower.pre(tokens), 0, at.repeat(len(tokens) // len(at)))
 
-    return both(feature, embedded(torch.ones_like(scale)), embedded(scale))
+    whole, dimmed = embedded(torch.ones_like(scale)), embedded(scale)
+    before, after = feature(torch.cat([whole, dimmed])).chunk(2)
+    same = (whole == dimmed).flatten(1).all(1)
+    return before, torch.where(same[:, None], before, after)
 
 
 # corrected: the better half is kept as it is, the rest is taken away
@@ -142,9 +126,8 @@ def keep_pixels(x: Tensor, maps: Tensor) -> Tensor:
     return x * keep[:, None]
 
 
-def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor],
-               before: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Features (B, E) of the whole captions, and of the captions of only the upper half of their words."""
+def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor], before: Tensor) -> Tensor:
+    """Features (B, E) of the captions of only the upper half of their words; `before`: those of the whole captions."""
     kept = []
     for caption, m in zip(ids, maps):
         inner = len(caption) - 2
@@ -152,4 +135,4 @@ def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor],
         order = shuffled[m[1:-1].cpu()[shuffled].argsort(descending=True, stable=True)]
         best = 1 + order[: -(-inner // 2)].sort().values.to(caption.device)
         kept.append(torch.cat([caption[:1], caption[best], caption[-1:]]))
-    return both(tower, *pad([*ids, *kept]).chunk(2), before)
+    return changed(tower, *pad([*ids, *kept]).chunk(2), before)

@@ -3,32 +3,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
-from ..clip.pictures import read_image
 from ..clip.similarity import cosine
 from ..common.checks import check_choice, check_whole
-from ..maps.maps import check_maps
+from ..maps.explanation import Explanation, check_explanation
 
 FILLS = ("mean", "blur", "zero")
 Curve = tuple[Tensor, Tensor]  # fraction of the parts (B, K) and cosine (B, K)
 
 
-def curves(clip: Clip, images, texts, image_maps, text_maps, *, fill: str = "mean", points: int = 8,
-           batch_size: int | None = None, seed: int = 0, truncate: bool = False) -> pd.DataFrame:
+def curves(clip: Clip, ex: Explanation, *, fill: str = "mean", points: int = 8, batch_size: int | None = None,
+           seed: int = 0) -> pd.DataFrame:
     """Areas under the deletion and insertion curves of each pair's maps, in cosine units: a row per pair.
 
-    image_maps (B, H, W), text_maps B arrays (T_b,), as for `confidence`; parts are the patches of the image
+    ex: of `explain`, with both maps, or of `explanation`, for maps made elsewhere; parts are the patches of the image
     tower, ranked by the map's mean on each, and the words between SOS and EOS; chance (seed + pair) breaks
     ties. Deletion takes the best parts away first, insertion starts with none and brings the best first; the
     cosine with the other half of the pair, left whole, is read `points` + 1 times, a further `points`-th of
@@ -37,31 +34,30 @@ def curves(clip: Clip, images, texts, image_maps, text_maps, *, fill: str = "mea
     colour), "blur" (the picture, blurred beyond recognition) or "zero" (black); a word is just left out.
 
     Columns image_deletion_auc, image_insertion_auc, text_deletion_auc, text_insertion_auc, and similarity,
-    the cosine of the whole pair. Pictures are opened a batch at a time, so memory does not grow with them.
-    Raises ValueError for an unknown fill, or maps that do not fit.
+    the cosine of the whole pair. Raises ValueError for an unknown fill, or an explanation that lacks a map.
     Source: Petsiuk, Das, Saenko, RISE, BMVC 2018, where the parts are pixels.
 
     >>> ex = nib.explain(clip, images, texts)
-    >>> nib.curves(clip, images, texts, ex.image, ex.text).mean()
+    >>> nib.curves(clip, ex).mean()
     """
     frames = []
-    for part in trace(clip, images, texts, image_maps, text_maps, fill, points, batch_size, seed, truncate):
+    for part in trace(clip, ex, fill, points, batch_size, seed):
         areas = {f"{name}_auc": torch.trapezoid(y, x).cpu().numpy() for name, (x, y) in part.items()}
         frames.append(pd.DataFrame(areas).assign(similarity=part["image_deletion"][1][:, 0].cpu().numpy()))
     return pd.concat(frames, ignore_index=True)
 
 
-def curve_points(clip: Clip, images, texts, image_maps, text_maps, *, fill: str = "mean", points: int = 8,
-                 batch_size: int | None = None, seed: int = 0, truncate: bool = False) -> pd.DataFrame:
+def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", points: int = 8, batch_size: int | None = None,
+                 seed: int = 0) -> pd.DataFrame:
     """The curves themselves, to be drawn: a row per pair, curve and point; arguments as for `curves`.
 
     Columns pair; curve, "image_deletion", "image_insertion", "text_deletion" or "text_insertion"; fraction,
     of the parts that were deleted or inserted, 0..1; cosine.
 
-    >>> sns.lineplot(nib.curve_points(clip, images, texts, ex.image, ex.text), x="fraction", y="cosine", hue="curve")
+    >>> sns.lineplot(nib.curve_points(clip, ex), x="fraction", y="cosine", hue="curve")
     """
     frames, first = [], 0
-    for part in trace(clip, images, texts, image_maps, text_maps, fill, points, batch_size, seed, truncate):
+    for part in trace(clip, ex, fill, points, batch_size, seed):
         for name, (x, y) in part.items():
             pair = np.repeat(np.arange(first, first + len(x)), x.shape[1])
             frames.append(pd.DataFrame({"pair": pair, "curve": name, "fraction": x.flatten().cpu().numpy(),
@@ -71,24 +67,21 @@ def curve_points(clip: Clip, images, texts, image_maps, text_maps, *, fill: str 
 
 
 @torch.no_grad()
-def trace(clip: Clip, images, texts, image_maps, text_maps, fill: str, points: int, batch_size: int | None,
-          seed: int, truncate: bool) -> Iterator[dict[str, Curve]]:
+def trace(clip: Clip, ex: Explanation, fill: str, points: int, batch_size: int | None,
+          seed: int) -> Iterator[dict[str, Curve]]:
     """The four curves of one batch of pairs after the other."""
     check_choice("fill", fill, FILLS)
     check_whole("points", points, 1)
-    ids = clip.ids(texts, truncate)
-    if not isinstance(images, (Tensor, np.ndarray)):
-        images = [images] if isinstance(images, (str, Path, Image.Image)) else list(images)
-    maps, words = check_maps(len(images), clip.preprocess.size, ids, image_maps, text_maps)
+    check_explanation(ex, "image", "text")
+    images, texts = ex.features_of(clip)
     step = batch_size or default_batch(clip)
-    for first in range(0, len(ids), step):
+    for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
-        x, captions = pixels(clip, images, pairs), ids[pairs]
-        image, text = clip.image(x), clip.text(pad(captions))
-        patches = F.adaptive_avg_pool2d(maps[pairs], clip.image.grid).flatten(1)  # (B, gh gw)
+        x, captions, image, text = ex.pixels[pairs].to(clip.device), ex.ids[pairs], images[pairs], texts[pairs]
+        patches = F.adaptive_avg_pool2d(ex.image[pairs], clip.image.grid).flatten(1)  # (B, gh gw)
         picture = partial(keep_patches, x, fill_of(clip, x, fill), clip.image.grid)
         sentence = partial(captions_of, captions)
-        best = ranks(list(patches), seed + first), ranks([m[1:-1] for m in words[pairs]], seed + first)
+        best = ranks(list(patches), seed + first), ranks([m[1:-1] for m in ex.text[pairs]], seed + first)
         yield (two_curves("image", clip.image, picture, best[0], text, points)
                | two_curves("text", clip.text, sentence, best[1], image, points))
 
@@ -122,15 +115,6 @@ def ranks(scores: Sequence[Tensor], seed: int) -> Tensor:
         order = np.lexsort((np.random.default_rng(seed + b).permutation(len(s)), -s.numpy()))
         found[b, torch.from_numpy(order)] = torch.arange(len(s)).float()
     return found
-
-
-def pixels(clip: Clip, images, pairs: slice) -> Tensor:
-    """One batch of the pictures, (B, 3, H, W); a picture that cannot be read is named by its place among all."""
-    part = images[pairs]
-    if isinstance(part, list):
-        part = [x if isinstance(x, (Tensor, np.ndarray)) else read_image(x, f"image {i}")
-                for i, x in enumerate(part, pairs.start)]
-    return clip.pixels(part)
 
 
 def fill_of(clip: Clip, x: Tensor, fill: str) -> Tensor:

@@ -13,7 +13,7 @@ from ..clip.clip import Clip
 from ..common.checks import check_whole, need_columns
 from ..common.progress import progress
 from ..maps.explain import explain, warn_blank
-from ..maps.options import check_request
+from ..maps.options import check_request, check_seed, per_tower
 from . import cache as kept
 from .confidence import PROTOCOLS, confidence
 
@@ -31,10 +31,11 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     """
     need_columns(pairs, "image", "caption")
     check_whole("chunk", chunk, 1)
-    per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
-    asked = {kind: options | per_tower[f"{kind}_options"] for kind in ("image", "text")}
+    asked = per_tower(options, image_options, text_options)
+    own = dict(image_options=image_options or {}, text_options=text_options or {})
     function = check_request(clip, method, asked)
-    work = (clip, pairs, method, options | per_tower, seed, truncate)
+    check_seed("seed", seed)
+    work = (clip, pairs, method, options | own, seed, truncate)
     file = None if cache is None else Path(cache) / f"{kept.fingerprint(*work)}.csv"
     ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
     done = pd.DataFrame() if file is None else kept.read(file)
@@ -45,14 +46,12 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             start = time.perf_counter()
             pixels, captions = clip.pixels(list(part.image), first), ids[first : first + chunk]  # read once for all
             chance = {"seed": seed} if function.about.noise else {}
-            here = {name: from_row(chance | given, first, len(part)) for name, given in per_tower.items()}
+            here = {name: from_row(chance | given, first, len(part)) for name, given in own.items()}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
-                warnings.filterwarnings("ignore", ".*has never learnt")  # said above
                 ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
-                columns = [confidence(clip, pixels, captions, ex.image, ex.text, protocol, features=ex.features)
-                           .add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
+                columns = [confidence(clip, ex, protocol).add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
             blank.update(ex.blank)
             rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
             rows["explain_seconds"] = seconds

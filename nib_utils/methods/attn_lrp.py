@@ -23,19 +23,24 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = attn_lrp(clip.image, reading, clip.encode_text("a cat"))
     """
-    parts, features = [], []
-    for h, at, goal in reading.chunks(reading.stream(0), target):
-        start = h.clone().requires_grad_()
+    found, features = [], []
+    for part in reading.parts(reading.own.stream(0), target):
+        start = part.start.clone().requires_grad_()
         with torch.enable_grad():
             h = start
             for block in tower.blocks:
                 h = kinder_block(block, h)
-            features.append(tower.project(kinder_norm(tower.post, pick(h, at))))
-            feature, goal = features[-1].float(), goal.float()
-            relevance = (feature * goal).sum(-1) / (feature.norm(dim=-1) * goal.norm(dim=-1)).detach()
-        parts.append((torch.autograd.grad(relevance.sum(), start)[0] * start).detach().float().sum(-1))
-    reading.feature = torch.cat(features).detach()
-    return torch.cat(parts)
+            features.append(tower.project(kinder_norm(tower.post, pick(h, part.at))))
+        gradient = part.gradient(features[-1], start, kinder_cosine)
+        found.append((part, (gradient.float() * start[part.row].detach().float()).sum(-1)))
+    reading.own.feature = torch.cat(features).detach()
+    return reading.in_order(found)
+
+
+def kinder_cosine(feature: Tensor, goal: Tensor) -> Tensor:
+    """The cosine of (n, E) and (n, E) with both norms held constant, (n,)."""
+    feature, goal = feature.float(), goal.float()
+    return (feature * goal).sum(-1) / (feature.norm(dim=-1) * goal.norm(dim=-1)).detach()
 
 
 def kinder_block(block: Block, h: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..clip.similarity import cosine
 from ..clip.tower import Reading, Tower
 from .register import method
+from .shared.gradient import require_grad
 
 
 @method(title="Chefer, all blocks", group="canonical", source="Chefer et al., ICCV 2021", forwards=2.6, gradients=True,
@@ -15,37 +16,33 @@ from .register import method
 def chefer_full(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     """Row of the pooled token of `(I + A_L) ... (I + A_1)`, `A_l = mean_heads relu(gradient * attention)`: (B, T) >= 0.
 
+    The gradient is of the logit, exp(logit_scale) times the cosine: a product of `I + A_l` has no scale to spare.
     Only that row is carried, from the last block down. A CLIP has no attention across its towers, so the paper's
-    rules for two modalities are this rule in each tower, for the same similarity.
+    rules for two modalities are this rule in each tower, for the same logit; the authors' notebook for CLIP starts
+    at the last block unless told otherwise, which is `chefer`.
     Source: Chefer, Gur and Wolf, ICCV 2021, equations 5 and 6.
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = chefer_full(clip.image, reading, clip.encode_text("a cat"))
     """
-    parts, features = [], []
-    for h, at, goal in reading.chunks(reading.stream(0), target):
-        attentions = []
+    logit = lambda feature, goal: tower.scale * cosine(feature, goal)
+    found, features = [], []
+    for part in reading.parts(reading.own.stream(0), target):
+        h, attentions = part.start, []
         with torch.enable_grad():
             for block in tower.blocks[:-1]:
                 x = block.norm1(h)
-                attentions.append(require_grad(block.attention(x)))  # (B, heads, T, T)
+                attentions.append(require_grad(block.attention(x)))  # (n, heads, T, T)
                 h = block.mlp(h + block.mix(attentions[-1], x))
             last = tower.blocks[-1]
             x = last.norm1(h)
-            attentions.append(require_grad(last.row_attention(x, at)))  # (B, heads, T), all that the feature sees
-            features.append(tower.head(last.row_output(h, at, last.row_mix(attentions[-1], x))))
-            similarity = cosine(features[-1], goal)
-        gradients = torch.autograd.grad(similarity.sum(), attentions)
-        relevance = F.one_hot(at, h.shape[1]).float()  # (B, T)
-        *shares, row = [(g * a).detach().float().relu().mean(1) for g, a in zip(gradients, attentions)]
-        relevance = relevance + row
+            attentions.append(require_grad(last.row_attention(x, part.at)))  # (n, heads, T), all that the feature sees
+            features.append(tower.head(last.row_output(h, part.at, last.row_mix(attentions[-1], x))))
+        gradients = part.gradient(features[-1], attentions, logit)
+        *shares, row = [(g * a[part.row]).detach().float().relu().mean(1) for g, a in zip(gradients, attentions)]
+        relevance = F.one_hot(part.at[part.row], h.shape[1]) + row  # (p, T)
         for share in reversed(shares):
             relevance = relevance + (relevance[:, None] @ share)[:, 0]
-        parts.append(relevance)
-    reading.feature = torch.cat(features).detach()
-    return torch.cat(parts)
-
-
-def require_grad(x: Tensor) -> Tensor:
-    """The same tensor, part of a graph even where nothing before it is."""
-    return x if x.requires_grad else x.requires_grad_()
+        found.append((part, relevance))
+    reading.own.feature = torch.cat(features).detach()
+    return reading.in_order(found)

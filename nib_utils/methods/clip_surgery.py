@@ -14,30 +14,29 @@ from .register import method
 @method(title="CLIP Surgery", group="rival", source="Li et al., 2023", forwards=1.4, attention=True,
         signed=True)
 @torch.no_grad()
-def clip_surgery(tower: Tower, reading: Reading, target: Tensor, *, first: int | None = None) -> Tensor:
+def clip_surgery(tower: Tower, reading: Reading, target: Tensor, *, blocks: int = 6) -> Tensor:
     """Cosine of every token, led down a second path of value-value attention, with the target: signed scores (B, T).
 
-    The second path leaves the first at block `first` (half of the depth by default, 0..L-1; ValueError otherwise),
-    adds `softmax(v v^T / sqrt d) v` of the first path's stream at each block, and no MLP. Captions keep their causal
-    mask. The feature surgery of the paper, which compares many captions, is left out: here is one pair.
+    The second path leaves the first before the last `blocks` blocks (at least 1, ValueError otherwise; a shallower
+    tower has them all), adds `softmax(v v^T / sqrt d) v` of the first path's stream at each, and no MLP. The
+    authors change the image tower alone; captions are treated likewise, under their causal mask. The feature
+    surgery of the paper, which takes away what many captions share, is left out, for here is one pair.
     Source: CLIP Surgery, Li et al., its architecture surgery.
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = clip_surgery(clip.image, reading, clip.encode_text("a cat"))
     """
-    first = tower.depth // 2 if first is None else first
-    if not 0 <= first < tower.depth:
-        raise ValueError(f"clip_surgery: first is {first}; the {tower.kind} tower has blocks 0..{tower.depth - 1}.")
-    path = reading.stream(first)
-    for block, h in zip(tower.blocks[first:], reading.streams[first:]):
+    if blocks < 1:
+        raise ValueError(f"clip_surgery: blocks is {blocks}; it takes at least 1.")
+    first = max(0, tower.depth - blocks)
+    streams = reading.own.streams[first:]
+    path = streams[0]  # (U, T, D)
+    for block, h in zip(tower.blocks[first:], streams):
         path = path + torch.cat([consistent(block, x) for x in h.split(reading.rows)])
-    return cosine(tower.head(path), target[:, None])
+    return cosine(tower.head(path)[reading.which], target[:, None])
 
 
 def consistent(block: Block, h: Tensor) -> Tensor:
     """What value-value attention adds to the stream, (B, T, D)."""
-    x = block.norm1(h)
-    v = block.split(block.v(x))  # (B, heads, T, d)
-    mixed = F.scaled_dot_product_attention(v, v, v, is_causal=block.causal)
-    y = block.out(mixed.transpose(1, 2).flatten(2))
-    return y if block.scale1 is None else y * block.scale1
+    v = block.split(block.v(block.norm1(h)))  # (B, heads, T, d)
+    return block.join(F.scaled_dot_product_attention(v, v, v, is_causal=block.causal))

@@ -1,7 +1,6 @@
 """The saliency map of its own paper: how strongly each pixel, or word, moves the similarity."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..clip.tower import Reading, Tower
@@ -19,4 +18,4 @@ def input_gradient(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = input_gradient(clip.image, reading, clip.encode_text("a cat"))
     """
-    return torch.cat([g.abs().amax(-1) for _, g in input_gradients(tower, reading, target, [1.0])])
+    return input_gradients(tower, reading, target, [1.0], lambda x, g: g.abs().amax(-1))

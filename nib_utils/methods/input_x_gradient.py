@@ -1,7 +1,6 @@
 """Input x gradient: the first-order effect of each pixel, or word."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..clip.tower import Reading, Tower
@@ -20,4 +19,4 @@ def input_x_gradient(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = input_x_gradient(clip.image, reading, clip.encode_text("a cat"))
     """
-    return torch.cat([(x * g).sum(-1) for x, g in input_gradients(tower, reading, target, [1.0])])
+    return input_gradients(tower, reading, target, [1.0], lambda x, g: (x * g).sum(-1))

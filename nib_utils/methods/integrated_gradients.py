@@ -1,7 +1,6 @@
 """Integrated gradients from the mean colour to the picture, or from nothing to the words."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..clip.tower import Reading, Tower
@@ -23,4 +22,4 @@ def integrated_gradients(tower: Tower, reading: Reading, target: Tensor, *, step
     if steps < 1:
         raise ValueError(f"integrated_gradients: steps is {steps}; it takes at least 1.")
     points = [(k + 0.5) / steps for k in range(steps)]
-    return torch.cat([(x * g).sum(-1) for x, g in input_gradients(tower, reading, target, points)])
+    return input_gradients(tower, reading, target, points, lambda x, g: (x * g).sum(-1))

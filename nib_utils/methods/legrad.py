@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..clip.blocks import Block, pick
 from ..clip.similarity import cosine
-from ..clip.tower import Reading, Tower
+from ..clip.tower import Part, Reading, Tower, pull_back
 from .register import method
 
 
@@ -27,47 +27,41 @@ def legrad(tower: Tower, reading: Reading, target: Tensor, *, first: int = 0) ->
         raise ValueError(f"legrad: first is {first}; the {tower.kind} tower has blocks 0..{tower.depth - 1}.")
     count = reading.lengths[:, None]  # (B, 1)
     own = torch.arange(reading.stream(0).shape[1], device=count.device) < count  # (B, T)
-    parts, features = [], []
-    for h, at, goal, inside in zip(*(x.split(reading.rows) for x in (reading.stream(first), reading.at, target, own))):
-        total = 0
+    found, features = [], []
+    for part in reading.parts(reading.own.stream(first), target):
+        h, total = part.start, 0
         for block in tower.blocks[first:]:
-            h, scores = through(tower, block, h, inside, goal)
+            h, scores = through(tower, block, h, own[part.pair], part)
             total = total + scores
-        parts.append(total / (tower.depth - first))
-        features.append(tower.head(pick(h, at)))
-    reading.feature = torch.cat(features)
-    return torch.cat(parts)
+        found.append((part, total / (tower.depth - first)))
+        features.append(tower.head(pick(h, part.at)))
+    reading.own.feature = torch.cat(features)
+    return reading.in_order(found)
 
 
 @torch.no_grad()
-def through(tower: Tower, block: Block, h: Tensor, own: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def through(tower: Tower, block: Block, h: Tensor, own: Tensor, part: Part) -> tuple[Tensor, Tensor]:
     """The stream leaving a block, and the mean over heads and queries of the positive gradient by its attention, by
-    key: (B, T, D), (B, T).
+    key: (n, T, D), and (p, T) for the pairs that ask, whose own tokens are (p, T) bool.
 
     Every token's output has the same gradient `w`, that of the mean, so back through the MLP's last product goes one
     vector only: `w . (W_2 a) = (W_2^T w) . a`; and what the first product gave is kept for its way back.
     """
     x, count = block.norm1(h), own.sum(1, keepdim=True)
     attention, values = block.attention(x), block.split(block.v(x))
-    middle = h + projected(block, attention @ values)  # the stream between attention and MLP
+    middle = h + block.join(attention @ values)  # the stream between attention and MLP
     with torch.enable_grad():
         hidden = block.act(block.fc1(block.norm2(middle.requires_grad_())))  # (B, T, 4 D)
     out = block.fc2(hidden.detach())
     leaving = middle.detach() + (out if block.scale2 is None else out * block.scale2)
     with torch.enable_grad():
-        mean = ((leaving * own[..., None]).sum(1) / count).requires_grad_()
-        similarity = cosine(tower.head(mean), target).sum()
-    w = torch.autograd.grad(similarity, mean)[0] / count  # (B, D)
+        mean = ((leaving[part.row] * own[..., None]).sum(1) / count).requires_grad_()
+        similarity = cosine(tower.head(mean), part.goal).sum()
+    w = torch.autograd.grad(similarity, mean)[0] / count  # (p, D)
     back = ((w if block.scale2 is None else w * block.scale2) @ block.fc2.weight)[:, None] * own[..., None]
-    gradient = torch.autograd.grad(hidden, middle, back)[0] + w[:, None] * own[..., None]  # (B, T, D)
+    gradient = pull_back(hidden, middle, part.row, back) + w[:, None] * own[..., None]  # (p, T, D)
     gradient = (gradient if block.scale1 is None else gradient * block.scale1) @ block.out.weight
-    by_attention = block.split(gradient) @ values.transpose(-1, -2)  # (B, heads, T, T)
+    by_attention = block.split(gradient) @ values[part.row].transpose(-1, -2)  # (p, heads, T, T)
     if block.causal:
         by_attention = by_attention.tril()
     return leaving, by_attention.float().relu().mean(1).sum(1) / count
-
-
-def projected(block: Block, mixed: Tensor) -> Tensor:
-    """Mixed values (B, heads, T, d) through the attention's output, (B, T, D)."""
-    y = block.out(mixed.transpose(1, 2).flatten(2))
-    return y if block.scale1 is None else y * block.scale1

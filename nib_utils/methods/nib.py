@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ..clip.blocks import Block
-from ..clip.similarity import cosine
-from ..clip.tower import Reading, Tower
+from ..clip.tower import Reading, Tower, pair_gradients
 from .register import method
 from .shared.gradient import only_pooled
 from .shared.layers import resolve
@@ -36,27 +35,32 @@ def nib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = N
         raise ValueError(f"nib: steps is {steps}; it takes at least 1.")
     if branch not in ("constant", "recomputed"):
         raise ValueError(f"nib: branch is {branch!r}; it takes 'constant' or 'recomputed'.")
-    z, at, entered = reading.stream(layer), reading.at, layer
+    own, entered = reading.own, layer
+    z = own.stream(layer)  # (U, T, D)
     if branch == "constant":
         path, layer = narrowed_block(tower.blocks[layer], z), layer + 1
     else:
         path = lambda k, b: k.to(z.dtype) * z[b, : k.shape[1]]
-    scores = torch.zeros(z.shape[:2], device=z.device)  # (B, T)
-    pair = reading.lengths.argsort().repeat_interleave(steps)  # the rows of all paths, captions of like length together
+    scores = torch.zeros(len(reading), z.shape[1], device=z.device)  # (B, T)
+    order = own.lengths.argsort()  # captions of like length together
+    paths = order.repeat_interleave(steps)  # the rows of all paths
     share = torch.arange(1, steps + 1, device=z.device).repeat(len(z)) / steps
-    for b, k in zip(pair.split(reading.rows), share.split(reading.rows)):
-        T = int(reading.lengths[b].max())
-        k = k[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
+    ends = []  # the features where the path arrives, those of the inputs themselves
+    for u, shares in zip(paths.split(reading.rows), share.split(reading.rows)):
+        T = int(own.lengths[u].max())
+        k = shares[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
         with torch.enable_grad():
-            similarity = cosine(tower.finish(path(k, b), layer, at[b]), target[b])
-            grad = torch.autograd.grad(similarity.sum(), k)[0]
-        scores[:, :T].index_add_(0, b, grad[..., 0])
+            feature = tower.finish(path(k, u), layer, own.at[u])
+        row, pair = reading.asked(u)
+        scores[:, :T].index_add_(0, pair, pair_gradients(feature, k, row, target[pair])[..., 0])
+        ends.append(feature.detach()[shares == 1])
+    own.feature = torch.cat(ends)[order.argsort()]
     return only_pooled(scores / steps, tower, reading, entered)
 
 
 @torch.no_grad()
 def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """The block's output for the input `k z`, its attention branch `a` held: shares (rows, T, 1), pairs (rows,) -> h.
+    """The block's output for the input `k z`, its attention branch `a` held: shares (rows, T, 1), inputs (rows,) -> h.
 
     The norm of `k z + a` is a combination of the centred z and a whose two weights are numbers per token, so the
     MLP's first product is needed once for each of them rather than once a step.

@@ -20,10 +20,11 @@ def rollout(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = rollout(clip.image, reading, clip.encode_text("a cat"))
     """
-    last = tower.blocks[-1]
-    row = last.row_attention(last.norm1(reading.streams[-1]), reading.at).float().mean(1)  # (B, T)
-    flow = (row + F.one_hot(reading.at, row.shape[1])) / 2
-    for block, h in zip(reversed(tower.blocks[:-1]), reversed(reading.streams[:-1])):
+    own, last = reading.own, tower.blocks[-1]
+    streams = own.streams
+    row = last.row_attention(last.norm1(streams[-1]), own.at).float().mean(1)  # (U, T)
+    flow = (row + F.one_hot(own.at, row.shape[1])) / 2
+    for block, h in zip(reversed(tower.blocks[:-1]), reversed(streams[:-1])):
         attention = torch.cat([block.attention(block.norm1(x)).float().mean(1) for x in h.split(reading.rows)])
         flow = (flow + (flow[:, None] @ attention)[:, 0]) / 2
-    return flow
+    return flow[reading.which]

@@ -3,17 +3,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import statistics
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..clip.clip import Clip
 from ..maps.explain import explain
+from .random_clip import random_pairs
 
 BATCH = 8
 
@@ -32,14 +34,13 @@ def seconds(work: Callable[[], object], repeats: int) -> list[float]:
     return times
 
 
-def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bool = False) -> float:
-    """Seconds of one image forward inside a batch of 8, without gradient (median of `repeats`).
+def forward_unit(clip: Clip, repeats: int = 3, library: bool = False) -> float:
+    """Seconds of one image forward inside a batch of 8 pictures of noise, without gradient (median of `repeats`).
 
     Of our tower, which computes only the pooled row of its last block; or, with `library`, of the model's own
     library, which is the unit of the published code's costs and about a tenth longer.
     """
-    model, eight = clip.model, torch.arange(BATCH) % len(pixels)  # a batch of 8 however many there are
-    x = pixels[eight].to(clip.device, clip.dtype)
+    model, x = clip.model, random_pairs(clip, BATCH)[0].to(clip.device, clip.dtype)
     own = (lambda: model.encode_image(x)) if hasattr(model, "encode_image") else (
         lambda: model.get_image_features(pixel_values=x))
     with torch.no_grad():
@@ -47,34 +48,41 @@ def forward_unit(clip: Clip, pixels: torch.Tensor, repeats: int = 3, library: bo
 
 
 def cost(clip: Clip, pixels: torch.Tensor, ids: list, method: str, batch_size: int = BATCH, repeats: int = 3,
-         **options) -> dict[str, float]:
+         unit: Clip | None = None, **options) -> dict[str, float]:
     """What one pair costs in `explain`, both modalities, everything included.
 
     pixels (B, 3, H, W), ids: B captions. forward_equivalents: in forwards of our image tower, with the least and
-    the largest of `repeats`; library_forwards: in forwards of the model's own library. Both units are measured
-    before and after every repeat, since a machine's speed drifts. Also pairs_per_second, forward_ms, and memory_gb,
-    what the first run needed on top of what was there.
+    the largest of `repeats`; library_forwards: in forwards of the model's own library; possible_gflop: the 1e9
+    operations that the machine could have done in that time, at its `product_rate` in the dtype of `clip`. Both
+    units and that rate are measured before and after every repeat, since a machine's speed drifts. unit: the Clip
+    whose forwards are the unit, by default `clip` itself. Also pairs_per_second, forward_ms, and memory_gb, what
+    the first run needed on top of what was there.
 
-    >>> speed.cost(clip, pixels, ids, "nib")["forward_equivalents"]
+    >>> found = cost(clip, pixels, ids, "nib")
+    >>> operations(clip, pixels, ids, "nib") / found["possible_gflop"]   # the share of the limit that it reaches
     """
-    return timed(clip, pixels, lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False,
-                                               **options), len(ids), repeats)
+    return timed(clip, lambda: explain(clip, pixels, ids, method, batch_size=batch_size, progress=False, **options),
+                 len(ids), repeats, unit)
 
 
-def timed(clip: Clip, pixels: torch.Tensor, work: Callable[[], object], pairs: int, repeats: int = 3) -> dict:
+def timed(clip: Clip, work: Callable[[], object], pairs: int, repeats: int = 3,
+          unit: Clip | None = None) -> dict[str, float]:
     """`cost` of any work on `pairs` pairs."""
     memory = peak_memory(work, clip.device)  # the first call pays for allocations
-    both = lambda: [forward_unit(clip, pixels, 1, library) for library in (False, True)]
-    rows, before = [], both()
+    beside = lambda: (*(forward_unit(unit or clip, 1, library) for library in (False, True)),
+                      product_rate(clip.device, clip.dtype, repeats=8))
+    rows, before = [], beside()
     for _ in range(repeats):
         took = seconds(work, 1)[0] / pairs
-        after = both()
-        rows.append((took, *(2 * took / (b + a) for b, a in zip(before, after))))
+        after = beside()
+        forward, library, rate = ((b + a) / 2 for b, a in zip(before, after))
+        rows.append((took, forward, took / forward, took / library, took * rate))
         before = after
-    took, ratios, library = zip(*rows)
+    took, forward, ratios, library, possible = zip(*rows)
     return {"forward_equivalents": statistics.median(ratios), "least": min(ratios), "largest": max(ratios),
-            "library_forwards": statistics.median(library), "pairs_per_second": 1 / statistics.median(took),
-            "forward_ms": 1000 * before[0], "memory_gb": memory}
+            "library_forwards": statistics.median(library), "possible_gflop": statistics.median(possible),
+            "pairs_per_second": 1 / statistics.median(took), "forward_ms": 1000 * statistics.median(forward),
+            "memory_gb": memory}
 
 
 def single_rate(clip: Clip, images, texts, method: str, **options) -> float:
@@ -91,7 +99,7 @@ def operations(clip: Clip, pixels: torch.Tensor, ids: list, method: str, **optio
     matrix product (norms, softmax, activations) is left out, so their time at the machine's rate is about the best
     that these operations can reach.
 
-    >>> operations(clip, pixels, ids, "nib") / product_rate(clip.device)   # seconds per pair, at best
+    >>> operations(clip, pixels, ids, "nib") / product_rate(clip.device, clip.dtype)   # seconds per pair, at best
     """
     with FlopCounterMode(display=False) as counter:
         explain(clip, pixels, ids, method, batch_size=len(ids), progress=False, **options)
@@ -128,7 +136,7 @@ def peak_memory(work: Callable[[], object], device: torch.device | str = "cpu") 
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / 1e9
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim:
         gc.collect()
         trim(0)
@@ -149,8 +157,5 @@ def peak_memory(work: Callable[[], object], device: torch.device | str = "cpu") 
 
 
 def resident() -> float:
-    """Resident memory of this process now, in GB (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1e6
-    raise OSError("this system does not say how much memory a process holds; /proc/self/status has no VmRSS.")
+    """Resident memory of this process now, in GB."""
+    return psutil.Process().memory_info().rss / 1e9

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -13,6 +13,7 @@ from ..clip.similarity import cosine
 from ..common.checks import check_whole, need_columns
 from ..data.captions import pick_captions
 from ..maps.explain import explain
+from ..maps.explanation import Explanation
 from ..maps.maps import minmax
 from ..maps.options import check_options, find
 from ..measures.confidence import change, confidence, dim_words
@@ -62,9 +63,8 @@ def defects(clip: Clip, pairs: pd.DataFrame, method: str = "nib", seed: int = 0,
     ex = explain(clip, pixels, ids, method, progress=False, **options)
     mixed = explain(clip, pixels, ids, method, only="text", text_target="batch", batch_size=batch_size, progress=False,
                     **options)
-    published = lambda image, text: confidence(clip, pixels, ids, image, text)
-    words = lambda maps, **mended: text_confidence(clip, pixels, ids, maps, **mended)
-    released = published(ex.image, ex.text)
+    words = lambda maps, **mended: text_confidence(clip, replace(ex, text=maps), **mended)
+    released = confidence(clip, ex)
     add("batch target", words(mixed.text), words(ex.text))
     if "captions" in pairs:
         by = lambda rule: chosen(clip, pairs, rule, batch_size, method, options)
@@ -74,16 +74,17 @@ def defects(clip: Clip, pairs: pd.DataFrame, method: str = "nib", seed: int = 0,
     add("marks in the map", words(ex.text), words([content_map(scores) for scores in ex.text_scores]))
     for late in ("m2ib", "gradcam"):
         chance = {"seed": seed} if find(late).about.noise else {}
-        maps = [explain(clip, pixels, ids, late, progress=False, **chance, image_options={"layer": layers[0]},
+        found = [explain(clip, pixels, ids, late, progress=False, **chance, image_options={"layer": layers[0]},
                         text_options={"layer": layers[1]})
                 for layers in ([resolve(tower, None, share) for tower in (clip.image, clip.text)]
                                for share in (10 / 12, 9 / 12))]
-        add("layer 9", *(published(found.image, found.text) for found in maps), late)
+        add("layer 9", *(confidence(clip, one) for one in found), late)
     bright = {method: ex.image, f"{method} ** 0.25": ex.image ** 0.25, "all_ones": torch.ones_like(ex.image)}
     image = ["image_drop", "image_increase"]
     for name, maps in bright.items():
-        old = released if name == method else published(maps, ex.text)
-        add("bright maps", old[image], confidence(clip, pixels, ids, maps, ex.text, "corrected")[image], name)
+        brighter = replace(ex, image=maps)
+        old = released if name == method else confidence(clip, brighter)
+        add("bright maps", old[image], confidence(clip, brighter, "corrected")[image], name)
     return pd.DataFrame(rows)
 
 
@@ -99,8 +100,7 @@ def chosen(clip: Clip, pairs: pd.DataFrame, rule: str, batch_size: int, method: 
     """Similarity and the published metrics with captions chosen by that rule of `pick_captions`."""
     captions = list(pick_captions(clip, pairs, rule, batch_size).caption)
     ex = explain(clip, list(pairs.image), captions, method, progress=False, **options)
-    table = confidence(clip, list(pairs.image), captions, ex.image, ex.text)
-    return pd.DataFrame({"similarity": ex.similarity.double().numpy()}).join(table)
+    return pd.DataFrame({"similarity": ex.similarity.double().numpy()}).join(confidence(clip, ex))
 
 
 def content_map(scores: Tensor) -> Tensor:
@@ -109,20 +109,17 @@ def content_map(scores: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def text_confidence(clip: Clip, images, texts, text_maps: Sequence[Tensor], *, marks: bool = False,
-                    once: bool = False) -> pd.DataFrame:
+def text_confidence(clip: Clip, ex: Explanation, *, marks: bool = False, once: bool = False) -> pd.DataFrame:
     """The published text metric, `confidence`'s columns text_drop and text_increase, with two of its defects mended.
 
     marks: captions keep SOS and EOS, never dimmed, and are pooled at EOS; else they lose both and are pooled at
     the largest id. once: every word is dimmed by its own value; else by the product over its occurrences.
 
-    >>> text_confidence(clip, images, texts, ex.text, marks=True, once=True).mean()
+    >>> text_confidence(clip, ex, marks=True, once=True).mean()
     """
-    pixels, ids = clip.pixels(images), clip.ids(texts)
-    frames, step = [], default_batch(clip)
-    for first in range(0, len(ids), step):
+    frames, step, (images, _) = [], default_batch(clip), ex.features_of(clip)
+    for first in range(0, len(ex), step):
         part = slice(first, first + step)
-        before, after = dim_words(clip.text, ids[part], [m.float() for m in text_maps[part]], marks, once)
-        image = clip.image(pixels[part])
-        frames.append(pd.DataFrame(change(cosine(image, before), cosine(image, after), "text")))
+        before, after = dim_words(clip.text, ex.ids[part], ex.text[part], marks, once)
+        frames.append(pd.DataFrame(change(cosine(images[part], before), cosine(images[part], after), "text")))
     return pd.concat(frames, ignore_index=True)

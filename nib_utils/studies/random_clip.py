@@ -10,6 +10,7 @@ ARCHITECTURES = {  # image side, patch, image width and depth, text width, featu
     "ViT-B/16": (224, 16, 768, 12, 512, 512),
     "ViT-L/14": (224, 14, 1024, 24, 768, 768),
     "ViT-L/14-336": (336, 14, 1024, 24, 768, 768),
+    "tiny": (64, 16, 64, 3, 64, 64),  # of nobody: it tests a pipeline in seconds
 }
 
 

@@ -7,11 +7,13 @@ from itertools import combinations, zip_longest
 
 import numpy as np
 import pandas as pd
+import scipy
 import torch
 
 from ..clip.clip import Clip
 from ..common.checks import check_choice, check_whole, need_columns
-from ..maps.explain import Explanation, explain
+from ..maps.explain import explain
+from ..maps.explanation import Explanation
 from ..maps.options import find
 from .copies import copy_of, weights
 
@@ -23,9 +25,9 @@ def spearman(a, b) -> float:
     a, b = (np.asarray(x, float).ravel() for x in (a, b))
     if np.array_equal(a, b):
         return 1.0
-    a, b = (r - r.mean() for r in (pd.Series(x).rank().to_numpy() for x in (a, b)))
-    norm = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / norm) if norm else float("nan")
+    if not (np.ptp(a) and np.ptp(b)):
+        return float("nan")
+    return float(scipy.stats.spearmanr(a, b).statistic)
 
 
 def agreement(one: Explanation, other: Explanation, i: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from pytorch_grad_cam import GradCAM
 import nib_utils as nib
 from nib_utils.clip.captions import pad
 from nib_utils.clip.similarity import cosine
+from nib_utils.maps.maps import minmax
 from nib_utils.methods.shared.random_masks import Masks
 
 
@@ -69,8 +70,8 @@ def test_pooled_gradcam_on_words_is_its_definition(readings):
 
 
 @pytest.mark.parametrize("kind", ["image", "text"])
-def test_chefers_relevance_is_its_definition(readings, kind):
-    """R = I; R = R + mean relu(gradient * attention) R, block after block, with whole matrices."""
+def test_chefers_relevance_is_its_definition(clip, readings, kind):
+    """R = I; R = R + mean relu(gradient * attention) R, block after block, with whole matrices, for the logit."""
     tower, tokens, target = readings[kind]
     h, attentions = tokens.streams[0], []
     for block in tower.blocks:
@@ -78,11 +79,15 @@ def test_chefers_relevance_is_its_definition(readings, kind):
         attentions.append(block.attention(x).requires_grad_() if not attentions else block.attention(x))
         h = block.mlp(h + block.mix(attentions[-1], x))
     rows = torch.arange(len(h))
-    similarity = cosine(tower.head(h[rows, tokens.at]), target)
+    logit = clip.model.logit_scale.exp() * cosine(tower.head(h[rows, tokens.at]), target)
     relevance = torch.eye(h.shape[1]).expand(len(h), -1, -1)
-    for a, g in zip(attentions, torch.autograd.grad(similarity.sum(), attentions)):
+    for a, g in zip(attentions, torch.autograd.grad(logit.sum(), attentions)):
         relevance = relevance + (g * a).relu().mean(1) @ relevance
-    close(nib.METHODS["chefer_full"](tower, tokens, target), relevance[rows, tokens.at].detach())
+    got, expected = nib.METHODS["chefer_full"](tower, tokens, target), relevance[rows, tokens.at].detach()
+    close(got, expected)
+    for b, length in enumerate(tokens.lengths.tolist()):  # as maps: patches alone, or a caption's own tokens
+        seen = slice(1, None) if tower.grid else slice(length)
+        torch.testing.assert_close(minmax(got[b, seen]), minmax(expected[b, seen]), atol=2e-6, rtol=0)
 
 
 def entrances(readings, kind):

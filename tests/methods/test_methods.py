@@ -24,6 +24,12 @@ def clip():
 
 
 @pytest.fixture(scope="module")
+def double():
+    """The same model in float64, in which what is equal is equal to many digits."""
+    return nib.wrap(golden.clip().model.double())
+
+
+@pytest.fixture(scope="module")
 def pairs():
     return golden.inputs()
 
@@ -170,17 +176,17 @@ def test_noise_has_unit_variance_and_leaves_padding_alone(clip, pairs):
 # structure: what the fast paths rest on
 
 
-def test_one_row_of_the_last_block_is_the_blocks_own_row(clip, pairs):
-    for tower, tokens, _ in readings(clip, pairs):
-        h, block = tokens.streams[-1].clone().requires_grad_(), tower.blocks[-1]
+def test_one_row_of_the_last_block_is_the_blocks_own_row(double, pairs):
+    for tower, reading, _ in readings(double, pairs):
+        h, block = reading.streams[-1].clone().requires_grad_(), tower.blocks[-1]
         rows = torch.arange(len(h))
         full, attention = block.attend(h)
-        row, weights = block.row(h, tokens.at)
-        torch.testing.assert_close(row, full[rows, tokens.at], atol=2e-6, rtol=1e-5)
-        torch.testing.assert_close(weights, attention[rows, :, tokens.at], atol=1e-6, rtol=1e-5)
-        slow, = torch.autograd.grad(full[rows, tokens.at].pow(3).sum(), h)
+        row, weights = block.row(h, reading.at)
+        torch.testing.assert_close(row, full[rows, reading.at], atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(weights, attention[rows, :, reading.at], atol=1e-12, rtol=1e-12)
+        slow, = torch.autograd.grad(full[rows, reading.at].pow(3).sum(), h)
         fast, = torch.autograd.grad(row.pow(3).sum(), h)
-        torch.testing.assert_close(fast, slow, atol=1e-5 * slow.abs().max().item(), rtol=1e-4)
+        torch.testing.assert_close(fast, slow, atol=1e-12 * slow.abs().max().item(), rtol=1e-10)
 
 
 def test_a_pre_ln_block_reads_only_the_direction(clip, pairs):
@@ -290,3 +296,33 @@ def test_bfloat16_is_close_to_float32(method):
 def test_options_out_of_range_are_named(clip, pairs, method, options, words):
     with pytest.raises(ValueError, match=words):
         nib.explain(clip, *pairs, method=method, **options)
+
+
+# equal inputs are read once
+
+
+@pytest.fixture(scope="module")
+def repeated(pairs):
+    """Six pairs of two pictures and four captions: one picture three times, the other twice and once again."""
+    (pixels, ids), images, captions = pairs, (0, 0, 1, 0, 1, 2), (0, 1, 1, 2, 0, 0)
+    return pixels[list(images)], [ids[i] for i in captions]
+
+
+@pytest.mark.parametrize("method", nib.METHODS)
+def test_pairs_that_share_an_input_are_explained_as_if_alone(double, repeated, method):
+    few = FEW.get(method, {}) | ({"seed": [5] * 6} if nib.METHODS[method].about.noise else {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a map may be blank, alone and together
+        together = nib.explain(double, *repeated, method=method, batch_size=6, **few)
+        one = few | ({"seed": 5} if "seed" in few else {})
+        for i, (pixels, ids) in enumerate(zip(*repeated)):
+            alone = nib.explain(double, pixels[None], [ids], method=method, **one)
+            torch.testing.assert_close(together.image[i], alone.image[0], atol=1e-6, rtol=0)
+            torch.testing.assert_close(together.text[i], alone.text[0], atol=1e-6, rtol=0)
+
+
+def test_equal_inputs_go_through_a_tower_once(clip, repeated, monkeypatch):
+    seen, tokens = [], clip.image.tokens
+    monkeypatch.setattr(clip.image, "tokens", lambda x: seen.append(len(x)) or tokens(x))
+    nib.explain(clip, *repeated, method="grad_eclip", batch_size=6)
+    assert seen == [3]

@@ -60,36 +60,46 @@ def test_legrad_is_the_gradient_by_whole_attention_matrices(reading):
         assert not got[b, length:].any()
 
 
-def test_grad_eclip_is_head_by_head(reading):
+@pytest.mark.parametrize("blocks", [1, 3, 99])
+def test_grad_eclip_is_head_by_head_and_block_by_block(reading, blocks):
+    """Blocks of an image are rectified and then summed, those of a caption summed and then rectified, words alone."""
     tower, tokens, target = reading
-    got, block = nib.METHODS["grad_eclip"](tower, tokens, target), tower.blocks[-1]
-    assert (got.amax(1) > 0).any()
-    first = 1 if tower.grid else 0
+    got = nib.METHODS["grad_eclip"](tower, tokens, target, blocks=blocks)
+    torch.testing.assert_close(tokens.feature, tower(tokens.x), atol=1e-5, rtol=1e-5)
     for b in range(4):
         x, length = own(tower, tokens, b)
-        h = tower.stream(x, tower.depth - 1)
-        n = block.norm1(h)
-        q, k, v = (block.split(part(n))[0] for part in (block.q, block.k, block.v))  # (heads, T, d)
-        at = int(tokens.at[b])
-        mixed = (block.attention(n)[0, :, at, None] @ v)[:, 0].requires_grad_()  # (heads, d)
-        row = block.mlp(h[0, at] + block.out(mixed.flatten()))
-        weights, = torch.autograd.grad(cosine(tower.head(row), target[b]), mixed)
-        expected = torch.zeros(length)
-        for head in range(block.heads):
-            match = torch.stack([cosine(q[head, at], k[head, t]) for t in range(first, length)])
-            match = (match - match.min()) / (match.max() - match.min())
-            expected[first:] += match * (v[head, first:] @ weights[head])
-        expected = expected.relu().detach()
-        torch.testing.assert_close(got[b, :length], expected, atol=1e-5 * got.max().item(), rtol=1e-4)
+        at, h, opened = int(tokens.at[b]), tower.embed(x), []
+        for block in tower.blocks:
+            n = block.norm1(h)
+            q, k, v = (block.split(part(n))[0] for part in (block.q, block.k, block.v))  # (heads, T, d)
+            mixed = block.attention(n)[0] @ v
+            mixed = mixed if mixed.requires_grad else mixed.requires_grad_()
+            opened.append((q, k, v, mixed))
+            h = block.mlp(h + block.out(mixed.transpose(0, 1).flatten(1)))
+        opened = opened[-blocks:]
+        gradients = torch.autograd.grad(cosine(tower.head(h[0, at]), target[b]), [mixed for *_, mixed in opened])
+        first, words = (1, range(1, length)) if tower.grid else (0, range(1, length - 1))
+        terms = torch.zeros(len(opened), length)
+        for term, (q, k, v, _), gradient in zip(terms, opened, gradients):
+            for head in range(len(q)):
+                match = torch.stack([cosine(q[head, at], k[head, t]) for t in range(first, length)])
+                match = (match - match.min()) / (match.max() - match.min())
+                for t in words:
+                    term[t] += (match[t - first] * (v[head, t] @ gradient[head, at])).detach()
+        expected = terms.relu().sum(0) if tower.grid else terms.sum(0).relu()
+        torch.testing.assert_close(got[b, :length], expected, atol=1e-5 * terms.abs().max().item(), rtol=0)
+        assert not got[b, length:].any()
+    assert (got.amax(1) > 0).sum() > 1  # a caption of which one block finds nothing is no test
 
 
-def test_clip_surgery_is_a_second_path(reading):
+@pytest.mark.parametrize("blocks, first", [(6, 6), (2, 10), (99, 0)])
+def test_clip_surgery_is_a_second_path(reading, blocks, first):
     tower, tokens, target = reading
-    got = nib.METHODS["clip_surgery"](tower, tokens, target)
+    got = nib.METHODS["clip_surgery"](tower, tokens, target, **({} if blocks == 6 else {"blocks": blocks}))
     for b in range(4):
         x, length = own(tower, tokens, b)
-        h = path = tower.stream(x, 6)
-        for block in tower.blocks[6:]:
+        h = path = tower.stream(x, first)
+        for block in tower.blocks[first:]:
             v = block.split(block.v(block.norm1(h)))
             logits = v @ v.transpose(-1, -2) / v.shape[-1] ** 0.5
             if block.causal:
@@ -97,6 +107,18 @@ def test_clip_surgery_is_a_second_path(reading):
             path = path + block.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
             h = block(h)
         close(got[b, :length], torch.stack([cosine(tower.head(path[0, t]), target[b]) for t in range(length)]))
+
+
+def test_last_blocks_are_counted_from_the_end_in_deep_towers():
+    """6 and 12 of 24, whatever the depth; and a number below 1 is named."""
+    deep = nib.wrap(tiny.openai(layers=24))
+    tokens, target = deep.image.read(tiny.pixels(2)), torch.randn(2, 32)
+    for name, count in (("clip_surgery", 6), ("grad_eclip", 12)):
+        run = nib.METHODS[name]
+        default, same, all_ = (run(deep.image, tokens, target, **o) for o in ({}, {"blocks": count}, {"blocks": 24}))
+        assert torch.equal(default, same) and not torch.allclose(default, all_)
+        with pytest.raises(ValueError, match=f"{name}: blocks is 0; it takes at least 1."):
+            run(deep.image, tokens, target, blocks=0)
 
 
 # AttnLRP, rule by rule: relevance R of an output becomes relevance of its inputs

@@ -1,11 +1,23 @@
 """What a method costs and must cost: operations counted by hand, a rate that is a rate, memory that is seen."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tiny
 import torch
 
 import nib_utils as nib
-from nib_utils.studies.cost import cost, forward_unit, operations, peak_memory, product_rate, seconds
+from nib_utils.studies import cost as study
+from nib_utils.studies.cost import (
+    cost,
+    forward_unit,
+    operations,
+    peak_memory,
+    product_rate,
+    resident,
+    seconds,
+    timed,
+)
 from nib_utils.tables.paper import published_costs
 
 
@@ -54,12 +66,49 @@ def test_cost_is_in_both_units(clip):
     assert found["least"] <= found["forward_equivalents"] <= found["largest"]
     assert all(np.isfinite(v) and v >= 0 for v in found.values()) and found["forward_ms"] > 0
     assert {"library_forwards", "memory_gb", "pairs_per_second"} <= set(found)
+    assert found["possible_gflop"] > operations(clip, pixels, ids, "chefer") / 2  # none outruns the limit by far
 
 
-def test_the_unit_is_of_a_batch_of_eight_however_few_there_are(clip, monkeypatch):
+def test_units_and_rate_are_measured_before_and_after_each_repeat(clip, monkeypatch):
+    """By hand: 12 pairs in 6 and in 18 seconds, while the machine slows down to a half and then to a quarter."""
+    half, asked = nib.wrap(tiny.openai(width=64, layers=3).bfloat16()), []
+    speed, took = iter([1, 1 / 2, 1 / 4]), iter([6.0, 18.0])
+    now = {}
+    monkeypatch.setattr(study, "peak_memory", lambda *work: 0.5)
+    monkeypatch.setattr(study, "seconds", lambda work, repeats: [next(took)])
+
+    def unit(of, repeats, library):
+        now["speed"] = now["speed"] if library else next(speed)
+        asked.append(of)
+        return (0.2 if library else 0.1) / now["speed"]
+
+    def rate(device, dtype, repeats):
+        asked.append(dtype)
+        return 80 * now["speed"]
+
+    monkeypatch.setattr(study, "forward_unit", unit)
+    monkeypatch.setattr(study, "product_rate", rate)
+    found = timed(half, None, 12, 2, unit=clip)
+    assert asked == [clip, clip, torch.bfloat16] * 3
+    first, second = 0.5 / 0.15, 1.5 / 0.3  # seconds a pair by the mean of the units around them
+    assert found == pytest.approx({
+        "forward_equivalents": (first + second) / 2, "least": first, "largest": second,
+        "library_forwards": (first + second) / 4, "possible_gflop": (0.5 * 60 + 1.5 * 30) / 2,
+        "pairs_per_second": 1, "forward_ms": 225, "memory_gb": 0.5})
+
+
+def test_resident_memory_is_what_the_system_says():
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("this system has no /proc")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+    assert resident() == pytest.approx(int(line.split()[1]) * 1024 / 1e9, rel=0.05)
+
+
+def test_the_unit_is_of_a_batch_of_eight(clip, monkeypatch):
     seen = []
     monkeypatch.setattr(type(clip.image), "__call__", lambda self, x: seen.append(len(x)))
-    forward_unit(clip, tiny.pixels(2), 1)
+    forward_unit(clip, 1)
     assert seen == [8]
 
 

@@ -33,8 +33,8 @@ def cell(table, defect, metric, column, name="nib"):
 
 
 def test_with_both_defects_the_text_metric_is_the_released_one():
-    clip, (pixels, ids), maps = golden.clip(), golden.inputs(), golden.random_maps()
-    got = text_confidence(clip, pixels, ids, [torch.as_tensor(m) for m in maps[1]])
+    clip = golden.clip()
+    got = text_confidence(clip, nib.explanation(clip, *golden.inputs(), *golden.random_maps()))
     np.testing.assert_allclose(got.text_drop, golden.OUTPUTS["metric/random/tdrop"], atol=1e-3)
     np.testing.assert_allclose(got.text_increase, golden.OUTPUTS["metric/random/tincr"], atol=1e-3)
 
@@ -74,8 +74,8 @@ def test_the_marks_scores_do_not_reach_a_map_of_the_content():
 
 def test_as_released_is_the_published_protocol(clip, pairs, table):
     ex = nib.explain(clip, list(pairs.image), list(pairs.caption))
-    published = nib.confidence(clip, list(pairs.image), list(pairs.caption), ex.image, ex.text).mean()
-    corrected = nib.confidence(clip, list(pairs.image), list(pairs.caption), ex.image, ex.text, "corrected").mean()
+    published = nib.confidence(clip, ex).mean()
+    corrected = nib.confidence(clip, ex, "corrected").mean()
     for defect in ("bare captions", "repeated words", "marks in the map"):
         assert cell(table, defect, "text_drop", "as_released") == pytest.approx(published.text_drop, abs=1e-3)
     assert cell(table, "batch target", "text_drop", "mended") == pytest.approx(published.text_drop, abs=1e-3)
@@ -94,11 +94,11 @@ def test_brightening_pays_when_published_and_not_when_mended(table):
 def test_each_switch_by_hand(clip, pairs, table):
     images, captions = list(pairs.image), list(pairs.caption)
     mixed = nib.explain(clip, images, captions, text_target="batch", batch_size=32)
-    drop = nib.confidence(clip, images, captions, mixed.image, mixed.text).text_drop.mean()
+    drop = nib.confidence(clip, mixed).text_drop.mean()
     assert cell(table, "batch target", "text_drop", "as_released") == pytest.approx(drop, abs=1e-3)
     for column, layer in (("as_released", 10), ("mended", 9)):
         ex = nib.explain(clip, images, captions, "gradcam", layer=layer)
-        drop = nib.confidence(clip, images, captions, ex.image, ex.text).image_drop.mean()
+        drop = nib.confidence(clip, ex).image_drop.mean()
         assert cell(table, "layer 9", "image_drop", column, "gradcam") == pytest.approx(drop, abs=1e-3)
     for column, rule in (("as_released", "released"), ("mended", "own")):
         likes = cosine(clip.encode_image(images), clip.encode_text(list(nib.pick_captions(clip, pairs, rule).caption)))

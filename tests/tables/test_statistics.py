@@ -28,10 +28,20 @@ def test_the_interval_of_two_values_by_hand():
     assert nib.interval([0, 1, 5], seed=1) == nib.interval([0, 1, 5], seed=1)
 
 
-def test_the_interval_is_scipys_percentile_bootstrap():
-    values = np.random.default_rng(0).exponential(10, 80)
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
-    np.testing.assert_allclose(nib.interval(values, draws=20_000), theirs, atol=0.03 * (theirs.high - theirs.low))
+def test_the_interval_is_that_of_a_plain_loop_over_resamples():
+    values = np.random.default_rng(0).exponential(10, (80, 3))
+    rng, means = np.random.default_rng(1), []
+    for _ in range(20_000):
+        means.append(values[rng.integers(80, size=80)].mean(0))
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(intervals(values, draws=20_000), [low, high], atol=0.03 * (high - low).max())
+    np.testing.assert_allclose(intervals(values, draws=20_000, seed=1), [low, high], rtol=1e-12)  # the same resamples
+
+
+def test_one_value_is_its_own_interval():
+    assert nib.interval([4.0]) == (4, 4)
+    low, high = intervals(np.array([[1.0, 2.0]]))
+    assert low.tolist() == high.tolist() == [1, 2]
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():

@@ -1,12 +1,11 @@
 """A tower's input as something to differentiate by: an image's pixels, a caption's embeddings."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from ...clip.similarity import cosine
 from ...clip.tower import Reading, Tower
 
 
@@ -18,20 +17,22 @@ def entrance(tower: Tower, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor
     return tower.parts["vocabulary"][x].to(tower.dtype), lambda e: tower.pre((e + positions).to(e.dtype))
 
 
-def input_gradients(tower: Tower, reading: Reading, target: Tensor, points: list[float]) -> Iterator[tuple]:
-    """(leaf, mean over `points` of d cosine / d input at `point * leaf`) per chunk of samples, channels last."""
-    features = []
-    for x, at, goal in reading.chunks(reading.x, target):
-        leaf, enter = entrance(tower, x)
-        total = torch.zeros_like(leaf)
+def input_gradients(tower: Tower, reading: Reading, target: Tensor, points: list[float],
+                    score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """score(leaf, mean over `points` of d cosine / d input at `point * leaf`), channels last: (B, H, W) or (B, T)."""
+    found, features = [], []
+    channels = 1 if tower.grid is not None else -1
+    for part in reading.parts(reading.own.x, target):
+        leaf, enter = entrance(tower, part.start)
+        total = torch.zeros_like(leaf[part.row])
         for point in points:
             scaled = (point * leaf).requires_grad_()
             with torch.enable_grad():
-                feature = tower.finish(enter(scaled), 0, at)
-                similarity = cosine(feature, goal)
-            total += torch.autograd.grad(similarity.sum(), scaled)[0]
+                feature = tower.finish(enter(scaled), 0, part.at)
+            total += part.gradient(feature, scaled)
         features.append(feature.detach())
-        channels = 1 if tower.grid is not None else -1
-        yield leaf.movedim(channels, -1).float(), total.movedim(channels, -1).float() / len(points)
+        mean = total.movedim(channels, -1).float() / len(points)
+        found.append((part, score(leaf[part.row].movedim(channels, -1).float(), mean)))
     if points[-1] == 1:  # the input itself
-        reading.feature = torch.cat(features)
+        reading.own.feature = torch.cat(features)
+    return reading.in_order(found)

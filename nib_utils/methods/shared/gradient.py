@@ -4,21 +4,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...clip.similarity import cosine
 from ...clip.tower import Reading, Tower
 
 
 def stream_gradient(tower: Tower, reading: Reading, target: Tensor, layer: int) -> Tensor:
-    """d cosine / d h_layer, (B, T, D)."""
-    parts, features = [], []
-    for h, at, goal in reading.chunks(reading.stream(layer), target):
-        h = h.clone().requires_grad_()
+    """d cosine / d h_layer, (B, T, D), from float32 on: of a model in half precision, words would change places."""
+    wide, found, features = torch.promote_types(tower.dtype, torch.float32), [], []
+    end = tower if wide == tower.dtype else tower.wide(layer)
+    for part in reading.parts(reading.own.stream(layer), target):
+        h = part.start.to(wide, copy=True).requires_grad_()
         with torch.enable_grad():
-            features.append(tower.finish(h, layer, at))
-            similarity = cosine(features[-1], goal)
-        parts.append(torch.autograd.grad(similarity.sum(), h)[0])
-    reading.feature = torch.cat(features).detach()
-    return torch.cat(parts)
+            features.append(end.finish(h, layer, part.at))
+        found.append((part, part.gradient(features[-1], h)))
+    reading.own.feature = torch.cat(features).detach().to(tower.dtype)
+    return reading.in_order(found)
 
 
 def only_pooled(scores: Tensor, tower: Tower, reading: Reading, layer: int) -> Tensor:
@@ -31,3 +30,8 @@ def only_pooled(scores: Tensor, tower: Tower, reading: Reading, layer: int) -> T
         return scores
     pooled = torch.arange(scores.shape[1], device=scores.device) == reading.at[:, None]
     return scores * pooled
+
+
+def require_grad(x: Tensor) -> Tensor:
+    """The same tensor, part of a graph even where nothing before it is."""
+    return x if x.requires_grad else x.requires_grad_()

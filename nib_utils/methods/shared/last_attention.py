@@ -4,16 +4,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...clip.similarity import cosine
-from ...clip.tower import Reading, Tower
+from ...clip.tower import Reading, Tower, pair_gradients
 
 
 def last_attention(tower: Tower, reading: Reading, target: Tensor) -> tuple[Tensor, Tensor]:
     """Row CLS of an image, EOS of a caption: (attention, d cosine / d attention), each (B, heads, T)."""
-    h, at, block = reading.streams[-1], reading.at, tower.blocks[-1]
+    own, block = reading.own, tower.blocks[-1]
+    h, at = own.stream(tower.depth - 1), own.at
     x = block.norm1(h)
     attention = block.row_attention(x, at).requires_grad_()
     with torch.enable_grad():
-        similarity = cosine(tower.head(block.row_output(h, at, block.row_mix(attention, x))), target)
-    gradient = torch.autograd.grad(similarity.sum(), attention)[0]
-    return attention.detach().float(), gradient.float()
+        feature = tower.head(block.row_output(h, at, block.row_mix(attention, x)))
+    gradient = pair_gradients(feature, attention, reading.which, target)
+    return attention.detach().float()[reading.which], gradient.float()

@@ -25,7 +25,7 @@ def walk(tower: Tower, reading: Reading, target: Tensor, size: float, steps: int
     stop: a sample goes no further once its cosine has fallen to this; None: all take every step.
     """
     parts, features = [], []
-    for x, at, goal in reading.chunks(reading.x, target):
+    for x, at, goal in zip(*(each.split(reading.rows) for each in (reading.x, reading.at, target))):
         position, enter = start(tower, x)
         same = None if tower.grid else (x[:, :, None] == x[:, None]).to(position.dtype)  # (B, T, T)
         scores = torch.zeros(position.shape[:2], device=x.device)

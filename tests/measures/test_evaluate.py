@@ -1,0 +1,99 @@
+"""The evaluation loop: as its parts one by one, interrupted, cached, and refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+from PIL import Image
+
+import nib_utils as nib
+from nib_utils.measures import cache
+from nib_utils.measures import evaluate as evaluation
+
+
+def test_evaluate_is_explain_and_confidence(clip, pairs):
+    rows = nib.evaluate(clip, pairs, "nib", chunk=5)
+    ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "nib")
+    for protocol in ("published", "corrected"):
+        direct = nib.confidence(clip, ex, protocol)
+        np.testing.assert_allclose(rows[direct.add_prefix(f"{protocol}_").columns], direct, atol=1e-3)
+    np.testing.assert_allclose(rows.similarity, ex.similarity, atol=1e-6)
+
+
+def test_an_interrupted_evaluation_goes_on(clip, pairs, tmp_path, monkeypatch):
+    seen, explain = [], evaluation.explain
+
+    def interrupted(clip, images, *arguments, **options):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(len(images))
+        return explain(clip, images, *arguments, **options)
+
+    monkeypatch.setattr(evaluation, "explain", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
+    assert len(pd.read_csv(next(tmp_path.glob("random-*.csv")), comment="#")) == 8 and len(list(tmp_path.iterdir())) == 1
+    seen.clear()
+    resumed = nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
+    assert seen == [4]
+    monkeypatch.undo()
+    whole = nib.evaluate(clip, pairs, "random", chunk=12, seed=3)
+    pd.testing.assert_frame_equal(resumed.drop(columns="explain_seconds"), whole.drop(columns="explain_seconds"), atol=1e-3)
+
+
+def test_a_seed_for_one_tower_does_not_depend_on_the_chunk(clip, pairs):
+    same = pd.DataFrame({"image": [pairs.image[0]] * 5, "caption": [pairs.caption[0]] * 5})
+    two, five = (nib.evaluate(clip, same, "random", chunk=c, image_options={"seed": 5}, seed=1) for c in (2, 5))
+    columns = [c for c in two if c != "explain_seconds"]
+    pd.testing.assert_frame_equal(two[columns], five[columns], atol=1e-3)
+    assert two.published_image_drop.nunique() == 5  # every pair has a seed of its own
+
+
+def test_what_is_no_table_of_pairs_is_refused(clip, pairs):
+    with pytest.raises(ValueError, match="pairs lack the column 'caption'"):
+        nib.evaluate(clip, pairs.drop(columns="caption"), "nib")
+    with pytest.raises(ValueError, match="pairs lack the column 'image'"):
+        nib.evaluate(clip, [("a.jpg", "a dog")], "nib")
+    with pytest.raises(ValueError, match="pairs lack the column 'distractors'"):
+        nib.retrieval(clip, pairs.drop(columns="distractors"))
+    with pytest.raises(ValueError, match="pairs lack the column 'phrase'"):
+        nib.localize(clip, pairs, "nib")
+    with pytest.raises(ValueError, match="chunk is 0"):
+        nib.evaluate(clip, pairs, "nib", chunk=0)
+
+
+def test_other_work_is_not_taken_for_this(clip, pairs):
+    names = {cache.fingerprint(*work) for work in (
+        (clip, pairs, "nib", {}, 0), (clip, pairs, "nib", {"layer": 1}, 0), (clip, pairs, "m2ib", {}, 0),
+        (clip, pairs, "nib", {}, 1), (clip, pairs.head(3), "nib", {}, 0),
+        (nib.wrap(tiny.openai(layers=4, image_size=224)), pairs, "nib", {}, 0))}
+    assert len(names) == 6
+
+
+def test_another_picture_of_the_same_name_is_other_work(clip, tmp_path):
+    for i, folder in enumerate("ab"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (40, 40), (200 * i, 30, 90)).save(tmp_path / folder / "1.png")
+    frames = [pd.DataFrame({"image": [str(tmp_path / folder / "1.png")], "caption": ["a dog"]}) for folder in "ab"]
+    first, second = (nib.evaluate(clip, frame, "all_ones", cache=tmp_path) for frame in frames)
+    assert first.similarity[0] != second.similarity[0]
+
+
+def test_blank_maps_of_all_chunks_are_told_of_once(clip, pairs):
+    with pytest.warns(UserWarning, match=f"nib finds nothing in {len(pairs)} of {len(pairs)} images") as told:
+        nib.evaluate(clip, pairs, "nib", chunk=2, image_options={"layer": clip.image.depth - 1})
+    assert len([w for w in told if "finds nothing" in str(w.message)]) == 1
+
+
+def test_evaluate_names_the_row_of_the_whole(clip, pairs, tmp_path):
+    long = pairs.copy()
+    long.loc[7, "caption"] = "red " * 100
+    with pytest.raises(ValueError, match="^caption 7 has 102 tokens"):
+        nib.evaluate(clip, long, "nib", chunk=4, cache=tmp_path)
+    assert not list(tmp_path.iterdir())  # said before anything was computed
+    gone = pairs.astype({"image": object})
+    gone.loc[7, "image"] = "gone.png"
+    with pytest.raises(FileNotFoundError, match="^image 7: there is no file at 'gone.png'"):
+        nib.evaluate(clip, gone, "nib", chunk=4)
+    with pytest.raises(TypeError, match="the first argument is a NoneType"):
+        nib.evaluate(None, pairs, "nib")
