@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from nib_utils.batch.books import BOOKS
 from nib_utils.tables.methods import markdown, methods_table
 from nib_utils.tables.overview import overview
 
@@ -39,6 +40,11 @@ def test_every_target_that_is_named_exists():
 def test_every_file_that_is_linked_exists():
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_notebooks_are_the_list():
+    rows = README.split("| notebook | question |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])] == list(BOOKS)
 
 
 def test_methods_are_the_register():

@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from ..common.checks import check_whole
-from ..common.files import write_whole
+from ..common.files import check_writable, write_whole
 from ..common.progress import progress
 from .files import SUFFIXES
 
@@ -47,7 +47,7 @@ def download_cc(list_file: str | Path, root: str | Path, n: int | None = None, w
     if not list_file.is_file():
         raise FileNotFoundError(f"there is no list '{list_file}'; get one of lines 'caption TAB url' at "
                                 "https://ai.google.com/research/ConceptualCaptions/download.")
-    (root / "images").mkdir(parents=True, exist_ok=True)
+    check_writable(root / "images", "the folder of the pictures")
     pairs, dead, lines = [], [], read_list(list_file)
     with ThreadPoolExecutor(workers) as pool, progress(n or count(list_file), "download", unit="picture") as bar:
         try:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from ..clip.clip import Clip
-from ..common.files import HERE, write_whole
+from ..common.files import HERE, check_writable, write_whole
 from ..data.pairs import manifest
 
 MARK = "# sha256 "  # before the checksum of the lines below it
@@ -38,12 +38,15 @@ def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, see
 def write(file: Path, rows: pd.DataFrame) -> None:
     """Keep the rows, under a line with their checksum; of several processes at one file, the last one's stay."""
     text = rows.to_csv(index=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, lambda part: part.write_text(f"{MARK}{checksum(text)}\n{text}", encoding="utf-8"))
 
 
 def read(file: Path) -> pd.DataFrame:
-    """The rows as they were kept; none, with a warning, of a file that is not as `write` left it."""
+    """The rows as they were kept; none, with a warning, of a file that is not as `write` left it.
+
+    Raises ValueError, before anything is measured, where its folder cannot be written to.
+    """
+    check_writable(file.parent, "the folder of the cache")
     if not file.exists():
         return pd.DataFrame()
     mark, _, text = file.read_text(encoding="utf-8", errors="replace").partition("\n")

@@ -82,7 +82,7 @@ def test_two_pictures_of_ones_own_both_keep_their_results(tmp_path, monkeypatch,
         Image.effect_mandelbrot((90, 60), (-2, -1, scale, 1), 40).save(f"{folder}/own.png")
         asked = ["-p", "image", f"{folder}/own.png", "-p", "captions", "[a fractal, a dog]"]
         assert run.main(["run", "quickstart", *asked]) == 0
-    tables = sorted(tmp_path.glob("results/quickstart/mini-own-own-*/words.csv"))
+    tables = sorted(tmp_path.glob("results/quickstart/mini-own-*/words.csv"))
     said = capfd.readouterr().out
     assert len(tables) == 2 and all(f"results: {file.parent}" in said for file in tables)
     first, second = (pd.read_csv(file) for file in tables)

@@ -165,6 +165,8 @@ def test_what_cannot_be_done_is_said(ten, tmp_path):
     file, root, web = ten
     with pytest.raises(FileNotFoundError, match="no list .*none.tsv'; get one of lines 'caption TAB url'"):
         nib.download_cc(tmp_path / "none.tsv", root, fetch=web)
+    with pytest.raises(ValueError, match="the folder of the pictures, '.*list.tsv/images', cannot be written to"):
+        nib.download_cc(file, file, fetch=web)
     with pytest.raises(ValueError, match="n is 0; pass a whole number"):
         nib.download_cc(file, root, n=0, fetch=web)
     with pytest.raises(ValueError, match="workers is 0; pass a whole number"):

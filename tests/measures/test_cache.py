@@ -30,8 +30,15 @@ def frame():
 
 def test_rows_come_back_exactly(frame, tmp_path):
     assert cache.read(tmp_path / "none.csv").empty
+    assert cache.read(tmp_path / "new" / "rows.csv").empty
     cache.write(tmp_path / "new" / "rows.csv", frame)
     pd.testing.assert_frame_equal(cache.read(tmp_path / "new" / "rows.csv"), frame, check_exact=True)
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_measured(clip, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="^the folder of the cache, '.*file/cache', cannot be written to .Not a directory"):
+        nib.evaluate(clip, nib.load_pairs("shapes", n=1), "random", cache=tmp_path / "file" / "cache")
 
 
 @pytest.mark.parametrize("change", [
