@@ -98,7 +98,7 @@ def check_sources(parameters: dict) -> None:
     if Path(model).suffix in WEIGHTS and ":" not in model and not Path(model).expanduser().is_file():
         raise FileNotFoundError(f"there are no weights at '{model}'; check the path, or use the model mini.")
     if model != "mini":
-        from ..clip.clip import load_clip
+        from ..loading.load import load_clip
 
         load_clip(model, device="cpu")  # there is no surer way to know
 

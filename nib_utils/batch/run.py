@@ -84,6 +84,9 @@ def run_notebooks(given: argparse.Namespace) -> None:
     names = [one for name in given.notebooks for one in (REPRODUCE if name == "all" else [name])]
     yaml = need("yaml", "'nib-utils[notebooks]'")
     named = {k: v for k in ("model", "dataset", "root", "n", "results") if (v := getattr(given, k)) is not None}
+    for name, value in given.parameter:
+        if not value.strip():
+            raise ValueError(f"the VALUE of -p {name} is empty; write null for none.")
     parameters = named | {name: yaml.safe_load(value) for name, value in given.parameter}
     if fast_asked():
         parameters.setdefault("fast", True)

@@ -12,7 +12,6 @@ import pandas as pd
 from PIL import Image
 
 from ..common.checks import brief, check_choice, check_whole
-from ..world.pairs import shapes_pairs
 from .coco import read_coco
 from .files import check_root, natural
 from .flickr8k import read_flickr8k
@@ -20,6 +19,7 @@ from .folders import read_folders
 from .hub import read_hf
 from .imagenet import read_imagenet
 from .tables import read_cc, read_csv
+from .world.pairs import shapes_pairs
 
 
 def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, seed: int = 0, *,

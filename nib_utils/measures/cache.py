@@ -51,7 +51,7 @@ def read(file: Path) -> pd.DataFrame:
         warnings.warn(f"'{file}' was changed since it was written, so it is not believed; its pairs are measured anew.",
                       stacklevel=3)
         return pd.DataFrame()
-    return pd.read_csv(StringIO(text), float_precision="round_trip")
+    return pd.read_csv(StringIO(text))
 
 
 def checksum(text: str) -> str:

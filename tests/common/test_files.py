@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from nib_utils.clip import mini
 from nib_utils.common.files import check_writable, write_whole
+from nib_utils.loading import mini
 
 LONG = 300_000  # bytes; more than the small disk holds
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from nib_utils.clip.clip import load_clip
 from nib_utils.data.captions import pick_captions
 from nib_utils.data.pairs import load_pairs
+from nib_utils.loading.load import load_clip
 
 
 class Compass:

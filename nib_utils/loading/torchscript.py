@@ -47,8 +47,8 @@ def read_torchscript(archive: ZipFile) -> tuple[dict[str, Tensor], set[str]] | N
 
     Raises ValueError for what is no plain tree of modules and tensors, and what zipfile raises for a broken zip.
     """
-    root = next((name[:-13] for name in archive.namelist() if re.fullmatch("[^/]+/constants.pkl", name)), None)
-    if root is None:  # only TorchScript has constants beside its data
+    root = next((name.split("/")[0] for name in archive.namelist() if re.fullmatch("[^/]+/constants.pkl", name)), None)
+    if not root:  # only TorchScript has constants beside its data
         return None
     storages, sources = {}, {}
 
@@ -62,7 +62,7 @@ def read_torchscript(archive: ZipFile) -> tuple[dict[str, Tensor], set[str]] | N
         module, _, name = kind.partition(" ")
         if module not in sources:
             source = archive.read(f"{root}/code/{module.replace('.', '/')}.py").decode()
-            sources[module] = {name: re.findall(r'"([^"]+)"', one + two) for name, one, two in CLASS.findall(source)}
+            sources[module] = {kind: re.findall('"([^"]+)"', own + more) for kind, own, more in CLASS.findall(source)}
         return sources[module][name]
 
     modules = walk(take_apart(archive.read(f"{root}/data.pkl")))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..common.checks import brief, check_choice, check_whole
+from ...common.checks import brief, check_choice, check_whole
 from . import scenes
 from .scenes import ATTRIBUTES, Thing
 

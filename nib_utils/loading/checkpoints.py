@@ -60,9 +60,9 @@ def read_checkpoint(file: Path) -> Checkpoint:
         content, classes = read_tensors(file)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"needs {asked[1]} to be read" if asked else "is no plain pickle of tensors"
-        raise ValueError(f"'{file}' is not a readable checkpoint: it {what}, which could run code, so it is not read; "
-                         "save the model's state_dict() alone.") from None
+        what = (f"it needs {asked[1]} to be read, which could run code, so it is not; save the model's state_dict() "
+                "alone" if asked else "it is no pickle of tensors; download it again")
+        raise ValueError(f"'{file}' is not a readable checkpoint: {what}.") from None
     except Exception as error:
         raise ValueError(f"'{file}' is not a readable checkpoint ({first_line(error)}); download it again.") from None
     state = weights_of(content, file)
@@ -74,6 +74,8 @@ def read_checkpoint(file: Path) -> Checkpoint:
 
 def no_weights(file: Path) -> str | None:
     """What a file is whose first bytes say that it holds no weights, None where they may."""
+    if not os.access(file, os.R_OK):
+        return "it may not be opened; change its permissions"
     with open(file, "rb") as stream:
         head = stream.read(1024)
     text = head.lstrip().lower()

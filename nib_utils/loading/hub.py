@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Thread
 from urllib.request import Request, urlopen
 
+from ..clip.captions import Tokenizer
 from ..common.packages import first_line, need
-from .captions import Tokenizer
 
 OFFLINE = "pass a folder that holds it, or use load_clip('mini')"
 PATIENCE = 2.5  # seconds in which a server has to answer before it counts as out of reach
@@ -69,8 +69,8 @@ def place(source: str) -> str:
 
     if Path(source).is_dir():
         return "that folder"
-    away = "" if hub_reachable() else ", and the hub cannot be reached"
-    return f"the Hugging Face cache '{HF_HUB_CACHE}', nor is '{source}' a folder{away}"
+    hub = "does not give it" if hub_reachable() else "cannot be reached"
+    return f"the Hugging Face cache '{HF_HUB_CACHE}', nor is '{source}' a folder, and the hub {hub}"
 
 
 def read_json(file: Path) -> dict:

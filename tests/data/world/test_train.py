@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import nib_utils as nib
-from nib_utils.clip import mini
 from nib_utils.clip.captions import clip_bpe
-from nib_utils.world import scenes as shapes
-from nib_utils.world import train
-from nib_utils.world.scenes import Thing
+from nib_utils.data.world import scenes as shapes
+from nib_utils.data.world import train
+from nib_utils.data.world.scenes import Thing
+from nib_utils.loading import mini
 
 SMALL = dict(steps=4, batch_size=6, most=2, hard_from=0.5)
 
