@@ -1,0 +1,1 @@
+"""Wrong inputs, each a name and a function of a folder of its own."""

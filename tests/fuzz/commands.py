@@ -1,0 +1,26 @@
+"""Commands that ask for what there is not."""
+import random
+import shlex
+from functools import partial
+from pathlib import Path
+
+from nib_utils.batch import run
+
+COMMANDS = [
+    "", "fly", "run nothing", "run ''", "run main_table nothing", "run --n two", "run --n 0", "run --n -5", "run --n 1.5",
+    "run --model nothing", "run --model nowhere.pt", "run --model hf:", "run --model ''", "run --dataset nothing",
+    "run --dataset csv", "run --dataset csv --root nowhere.csv", "run --dataset csv --root ''", "run --dataset folders --root nowhere",
+    "run -p nothing 1", "run -p n two", "run -p n true", "run -p n [1]", "run -p n -3", "run -p n {a", "run -p n",
+    "run -p methods nib", "run -p methods [nothing]", "run -p methods []", "run -p methods [1]", "run -p fast maybe",
+    "run -p fast 2", "run -p seed true", "run -p seed -1", "run -p model [mini]", "run -p dataset nothing", "run -p n !!python/x",
+    "run -p results ''", "run --results ''", "run --unknown", "run quickstart -p image nowhere.jpg", "run quickstart -p image \"''\"",
+    "run quickstart -p caption 5", "run quickstart --n 3", "download-cc", "download-cc nowhere.tsv root",
+    "download-cc nowhere.tsv root --n 0", "download-cc nowhere.tsv root --workers 0", "download-cc . root", "download-cc '' root"]
+
+
+def command(line: str, folder: Path) -> None:
+    return run.main(shlex.split(line))
+
+
+def commands(rng: random.Random) -> dict:
+    return {line: partial(command, line) for line in COMMANDS}
