@@ -321,7 +321,7 @@ def test_the_localization_notebook_on_a_coco_of_ones_own(tmp_path, monkeypatch):
                   results=str(tmp_path / "results"))
     for cell in cells:
         exec(cell, space)
-    folder = tmp_path / "results" / "localization" / "mini-own"
+    (folder,) = (tmp_path / "results" / "localization").iterdir()
     record = json.loads((folder / "localization.json").read_text())
     assert record["parameters"]["dataset"] == "coco" and (record["phrases"], record["phrases_swept"]) == (4, 2)
     found = pd.read_csv(folder / "localization.csv", index_col=0)
