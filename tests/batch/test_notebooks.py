@@ -19,7 +19,7 @@ SIZES = {  # small enough for a test, large enough that every cell has something
     "mini_accuracy": dict(scenes=90),
     "train_mini": dict(steps=3, batch_size=4, scenes=90),
     "qualitative": dict(scenes=2, masks=16),
-    "speed": dict(arch="tiny", methods=["nib", "rise"], archs=["tiny"], batches=[1, 2], repeats=1),
+    "speed": dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1, fast=True),
     "faithfulness": dict(n=5, methods=["nib", "chefer", "random"], fills=["mean", "blur"]),
     "ablation_nib": dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10),
     "ablation_m2ib": dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2]),
