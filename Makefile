@@ -18,8 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 reproduce: $(READY)
-	$(RUN) mini_accuracy quickstart main_table localization qualitative faithfulness sanity theory defects \
-	  ablation_nib ablation_m2ib speed report
+	$(RUN) all
 
 report: $(READY)
 	$(RUN) report
@@ -33,7 +32,7 @@ bench: $(READY)
 
 train: $(READY)
 	$(RUN) train_mini
-	[ "$(FAST)" = 1 ] || cp results/train_mini/mini-shapes/mini.safetensors data/
+	[ -n "$(filter-out 0 no false off,$(FAST))" ] || cp results/train_mini/mini-shapes/mini.safetensors data/
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache

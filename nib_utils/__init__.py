@@ -1,29 +1,28 @@
 """Why does CLIP think this picture matches this sentence? Information-bottleneck explanations of any ViT CLIP."""
-from .batch.results import Results
-from .clip.clip import Clip, load_clip, wrap
-from .data.captions import pick_captions
-from .data.cc_download import download_cc
-from .data.pairs import load_pairs, manifest
-from .maps.explain import explain
-from .maps.explanation import Explanation, explanation
-from .measures.confidence import confidence
-from .measures.curves import curve_points, curves
-from .measures.evaluate import evaluate
-from .measures.localization import average_precision, iou, localize, mass, phrase_pairs, pointing
-from .measures.masks import box_masks, crop_masks
-from .measures.words import word_accuracy
-from .methods import CONTROLS, METHODS, PUBLISHED
-from .methods.register import method
-from .studies.accuracy import retrieval
-from .studies.completeness import completeness, narrowing
-from .studies.defects import DEFECTS, defects
-from .studies.roar import roar
-from .studies.sanity import prompt_sensitivity, randomisation, randomised, seed_variance
-from .tables.statistics import bold, compare, interval, ranks, summary
+import lazy_loader
 
-__all__ = ["CONTROLS", "DEFECTS", "METHODS", "PUBLISHED", "Clip", "Explanation", "Results", "average_precision",
-           "bold", "box_masks", "compare", "completeness", "confidence", "crop_masks", "curve_points", "curves",
-           "defects", "download_cc", "evaluate", "explain", "explanation", "interval", "iou", "load_clip", "load_pairs",
-           "localize", "manifest", "mass", "method", "narrowing", "phrase_pairs", "pick_captions", "pointing",
-           "prompt_sensitivity", "randomisation", "randomised", "ranks", "retrieval", "roar", "seed_variance",
-           "summary", "word_accuracy", "wrap"]
+# A room is imported when a name of it is first asked for: the command line answers without torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "batch.results": ["Results"],
+    "clip.clip": ["Clip", "wrap"],
+    "data.captions": ["pick_captions"],
+    "data.cc_download": ["download_cc"],
+    "data.pairs": ["load_pairs", "manifest"],
+    "loading.load": ["load_clip"],
+    "maps.explain": ["explain"],
+    "maps.explanation": ["Explanation", "explanation"],
+    "measures.confidence": ["confidence"],
+    "measures.curves": ["curve_points", "curves"],
+    "measures.evaluate": ["evaluate"],
+    "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
+    "measures.masks": ["box_masks", "crop_masks"],
+    "measures.words": ["word_accuracy"],
+    "methods": ["CONTROLS", "METHODS", "PUBLISHED"],
+    "methods.register": ["method"],
+    "studies.accuracy": ["retrieval"],
+    "studies.completeness": ["completeness", "narrowing"],
+    "studies.defects": ["DEFECTS", "defects"],
+    "studies.roar": ["roar"],
+    "studies.sanity": ["prompt_sensitivity", "randomisation", "randomised", "seed_variance"],
+    "tables.statistics": ["bold", "compare", "interval", "ranks", "summary"],
+})

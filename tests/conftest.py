@@ -1,5 +1,6 @@
 """What every test relies on: no network, a share of the cores, and the same random numbers whatever ran before."""
 import os
+import subprocess
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers and huggingface_hub are imported
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # read when torch is imported, here and in the notebooks' kernels
@@ -25,3 +26,15 @@ def seeded():
 def clip():
     """The embedded model; a room or a file that needs another has a fixture of its own by this name."""
     return nib.load_clip("mini")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 kB, where mounting one is allowed."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..common.files import write_whole
+from .books import BOOKS
 
-ORDER = ("quickstart", "mini_accuracy", "main_table", "localization", "qualitative", "faithfulness", "sanity", "theory",
-         "defects", "ablation_nib", "ablation_m2ib", "speed", "train_mini")
 STYLE = """
 body { font: 16px/1.5 Georgia, serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1, h2, h3, nav, table, .made { font-family: system-ui, sans-serif; }
@@ -35,14 +34,14 @@ def collect(root: Path | str) -> list[dict]:
         if file.stem != file.parent.parent.name or file.stem == "report":
             continue
         try:
-            record = json.loads(file.read_text())
+            record = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"'{file}' is not a record of a run ({error}); run its notebook again.") from None
         found.append(record | {"folder": file.parent, "run": file.parent.name})
     if not found:
         raise ValueError(f"there are no results in '{root}'; run the other notebooks first.")
-    place = {name: i for i, name in enumerate(ORDER)}
-    return sorted(found, key=lambda r: (place.get(r["notebook"], len(ORDER)), r["run"]))
+    place = {name: i for i, name in enumerate(BOOKS)}
+    return sorted(found, key=lambda r: (place.get(r["notebook"], len(BOOKS)), r["run"]))
 
 
 def page(records: list[dict], title: str, rows: int = 30) -> str:

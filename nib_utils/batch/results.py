@@ -2,43 +2,70 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
-import re
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..common.files import HERE, write_whole
+from ..common.progress import BATCH
+from .names import run_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGES = ("nib-utils", "torch", "numpy", "pandas", "clip-anytorch", "open_clip_torch", "transformers")
 
 
 class Results:
-    """The folder `<root>/<notebook>/<model>-<dataset>/` of one run, and the record of what made it.
+    """The folder of one run, `<root>/<notebook>/<model>-<dataset>...`, and the record of what made it.
 
-    >>> results = Results("results", "main_table", "mini", "shapes", parameters={"n": 100})
+    parameters: those of the notebook as they were given, before `fast` or None are made into anything else; the
+    folder is named by them (`names.run_name`), so that other parameters have another folder. Raises ValueError
+    where the folder holds results of other parameters anyway, OSError that names a file which cannot be written.
+
+    >>> results = Results("results", "main_table", {"model": "mini", "dataset": "shapes", "n": 100})
     >>> results.table("main_table", frame)
     >>> results.figure("main_table", figure)
     >>> results.close()
     """
 
-    def __init__(self, root: str | Path, notebook: str, model: str, dataset: str, parameters: dict):
-        self.folder = Path(root) / notebook / f"{slug(model)}-{slug(dataset)}"
+    def __init__(self, root: str | Path, notebook: str, parameters: dict):
+        if not str(root).strip():
+            raise ValueError("results is empty; name the folder that products go to.")
+        self.folder = run_folder(root, notebook, parameters)
         self.cache = Path(root).resolve().parent / "runs" / "pairs"  # finished pairs of interrupted runs
         self.notebook, self.parameters, self.files = notebook, parameters, []
         self.start = time.perf_counter()
 
+    @property
+    def record(self) -> Path:
+        return self.folder / f"{self.notebook}.json"
+
     def table(self, name: str, frame: pd.DataFrame, index: bool = False) -> pd.DataFrame:
         """Write a CSV, six significant digits, and hand the frame back to be shown."""
-        frame.to_csv(self.place(f"{name}.csv"), index=index, float_format="%.6g")
+        self.product(f"{name}.csv", lambda part: frame.to_csv(part, index=index, float_format="%.6g"))
         return frame
 
     def figure(self, name: str, figure) -> None:
         """Write a PNG, readable at page width."""
-        figure.savefig(self.place(f"{name}.png"), dpi=110, metadata={"Software": None})
+        self.product(f"{name}.png", lambda part: figure.savefig(part, dpi=110, metadata={"Software": None}))
+
+    def product(self, file: str, write: Callable[[Path], object]) -> None:
+        """Have `write` make one file of the folder, whole; with the first, the old record goes."""
+
+        def filled(part: Path) -> None:
+            write(part)
+            if not self.files:  # the old record must not vouch for new numbers, but goes no sooner than they are there
+                self.record.unlink(missing_ok=True)
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / file, filled)
+        self.files.append(file)
 
     def close(self, **facts) -> None:
         """Write the JSON record: parameters, versions, commit, seconds, and further `facts`."""
@@ -47,29 +74,10 @@ class Results:
                   "python": platform.python_version(), "machine": platform.machine(),
                   "versions": {name: found for name in PACKAGES if (found := installed(name))}}
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(record, indent=1, default=str) + "\n"
-        write_whole(self.folder / f"{self.notebook}.json", lambda part: part.write_text(text))
-
-    def place(self, file: str) -> Path:
-        """Where a product goes; with the first, the old record goes, which must not vouch for new numbers."""
-        if not self.files:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / f"{self.notebook}.json").unlink(missing_ok=True)
-        self.files.append(file)
-        return self.folder / file
-
-
-def dataset_name(dataset: str, root: str | Path | None) -> str:
-    """What a data set's folder of results is called: by its name, or by its root where the name says only its kind."""
-    return str(root) if dataset in ("csv", "folders", "coco") and root else dataset
-
-
-def slug(text: str) -> str:
-    """A model or dataset name as a folder name: "hf:org/name" -> "hf-org-name"; of a path, its last part."""
-    text = text.rstrip("/")
-    if Path(text).exists():
-        text = Path(text).stem
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-")
+        text = json.dumps(record, indent=1, default=str, ensure_ascii=False) + "\n"
+        write_whole(self.record, lambda part: part.write_text(text, encoding="utf-8"))
+        if os.environ.get(BATCH):
+            print(f"results: {self.folder}", flush=True)
 
 
 def commit() -> str | None:

@@ -2,20 +2,22 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
-from ..common.files import HERE
+from ..common.files import check_writable
 from ..common.packages import need
 from ..common.progress import BATCH
-from ..maps.options import find
-from .results import slug
+from .books import NOTEBOOKS, REPRODUCE, defaults
+from .names import run_folder, run_name
+from .request import available, check_request, check_sources
 
-NOTEBOOKS = HERE.parent / "notebooks"
+WORDS = {"": False, "0": False, "no": False, "false": False, "off": False,
+         "1": True, "yes": True, "true": True, "on": True}  # what FAST may be
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,13 +28,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nib_utils", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
-                              epilog=f"Notebooks: {', '.join(available())}.")
-    run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK", help="default: main_table")
+                              epilog=f"Notebooks: {', '.join(available())}; all: {', '.join(REPRODUCE)}.")
+    run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK",
+                     help="one or more names, or all; default: main_table")
     run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")
     run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
-    run.add_argument("--results", help="where products go (default: results, or results-fast when FAST=1)")
+    run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
+                                          "parameters (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other parameter of the notebook; VALUE is read as YAML")
     get = commands.add_parser("download-cc", help="fetch the pictures of Conceptual Captions",
@@ -42,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     get.add_argument("--n", type=int, help="how many pairs to have (default: all of the list)")
     get.add_argument("--workers", type=int, default=16, help="links fetched at a time (default: 16)")
     given = parser.parse_args(arguments)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         run_notebooks(given) if given.command == "run" else download(given)
     except KeyboardInterrupt:
@@ -52,10 +57,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         if type(error).__module__.startswith("yaml"):
-            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}.", file=sys.stderr)
             return 1
         raise
+    finally:
+        signal.signal(signal.SIGINT, before)
     return 0
+
+
+def interrupt(*_) -> None:
+    """Ctrl-C as one sentence: what the kernel's client has to say of its kernel's end goes unsaid."""
+    logging.disable(logging.CRITICAL)
+    raise KeyboardInterrupt
 
 
 def download(given: argparse.Namespace) -> None:
@@ -67,67 +80,51 @@ def download(given: argparse.Namespace) -> None:
 
 
 def run_notebooks(given: argparse.Namespace) -> None:
-    """`run`: the notebooks, one after another, when the parameters fit all of them."""
-    fast = os.environ.get("FAST", "").lower() not in ("", "0", "no", "false")
+    """`run`: the notebooks, one after another, when what is asked makes sense for all of them."""
+    names = [one for name in given.notebooks for one in (REPRODUCE if name == "all" else [name])]
     yaml = need("yaml", "'nib-utils[notebooks]'")
-    extra = {name: yaml.safe_load(value) for name, value in given.parameter}
-    fast = bool(extra.get("fast", fast))
-    results = given.results or ("results-fast" if fast else "results")
-    named = {k: v for k in ("model", "dataset", "root", "n") if (v := getattr(given, k)) is not None}
-    parameters = {"results": str(Path(results).resolve())} | named | extra | ({"fast": True} if fast else {})
-    for name in given.notebooks:
-        check_parameters(name, parameters)
-    try:
-        Path(results).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"the folder of results, '{results}', cannot be made ({error.strerror}); "
-                         "name another with --results.") from None
-    for name in given.notebooks:
+    named = {k: v for k in ("model", "dataset", "root", "n", "results") if (v := getattr(given, k)) is not None}
+    for name, value in given.parameter:
+        if not value.strip():
+            raise ValueError(f"the VALUE of -p {name} is empty; write null for none.")
+    parameters = named | {name: yaml.safe_load(value) for name, value in given.parameter}
+    if fast_asked():
+        parameters.setdefault("fast", True)
+    parameters.setdefault("results", "results-fast" if parameters.get("fast") is True else "results")
+    for name in names:
+        check_request(name, parameters)
+    parameters["results"] = str(Path(parameters["results"]).resolve())
+    for name in names:
+        run_folder(parameters["results"], name, asked(name, parameters))
+    check_sources(parameters)
+    check_writable(parameters["results"], "the folder of results")
+    for name in names:
         execute(name, parameters)
 
 
-def available() -> list[str]:
-    return sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))
+def fast_asked() -> bool:
+    """Whether the environment variable FAST asks for small sizes; raises ValueError for a word that says neither."""
+    word = os.environ.get("FAST", "")
+    if word.lower() not in WORDS:
+        raise ValueError(f"FAST is {word!r}; it takes {', '.join(filter(None, WORDS))}, or nothing.")
+    return WORDS[word.lower()]
 
 
-def check_parameters(name: str, parameters: dict) -> None:
-    """Refuse an unknown notebook, a parameter that it does not have (papermill only warns), or one of another type."""
-    import papermill
-
-    if name not in available():
-        raise ValueError(f"no notebook is called {name!r}; there are {', '.join(available()) or 'none here'}.")
-    known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
-    for parameter, value in parameters.items():
-        if parameter not in known:
-            raise ValueError(f"{name} has no parameter {parameter!r}; it has {', '.join(known)}.")
-        if parameter == "methods" and value is not None:
-            check_methods(value)
-        default = ast.literal_eval(known[parameter]["default"])
-        kinds = (int, float) if isinstance(default, float) else type(default)
-        if default is not None and value is not None and not isinstance(value, kinds):
-            raise TypeError(f"{name}: parameter {parameter} is {value!r}, a {type(value).__name__}; "
-                            f"it takes a {type(default).__name__} like {default!r}.")
-
-
-def check_methods(names) -> None:
-    """Refuse what is no list of methods before any of them is run."""
-    if not isinstance(names, list) or not names:
-        raise TypeError(f"methods is {names!r}; it takes a list of names, as in -p methods '[nib, chefer]'.")
-    for name in names:
-        find(name)
+def asked(name: str, parameters: dict) -> dict:
+    """All parameters of a notebook but its folder of results: those given, and the defaults of the others."""
+    return {key: value for key, value in (defaults(name) | parameters).items() if key != "results"}
 
 
 def execute(name: str, parameters: dict) -> Path:
     """Run one notebook with parameters, `results` (a folder) among them; returns the executed copy.
 
-    Raises RuntimeError when a cell fails, and what `check_parameters` raises.
+    Raises RuntimeError when a cell fails (the executed copy is kept), and what `check_request` raises.
     """
     papermill = need("papermill", "'nib-utils[notebooks]'")
-    check_parameters(name, parameters)
+    check_request(name, parameters)
     runs = Path(parameters["results"]).resolve().parent / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    which = [slug(str(parameters[k])) for k in ("model", "dataset", "root") if parameters.get(k)]
-    executed = runs / f"{'-'.join([name, *which])}.ipynb"
+    check_writable(runs, "the folder of executed copies")
+    executed = runs / f"{name}-{run_name(name, asked(name, parameters))}.ipynb"
     os.environ[BATCH] = "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.INFO)
@@ -135,9 +132,12 @@ def execute(name: str, parameters: dict) -> Path:
     print(f"== {name}", flush=True)
     try:
         papermill.execute_notebook(str(NOTEBOOKS / f"{name}.ipynb"), str(executed), parameters=parameters,
-                                   kernel_name="python3", cwd=os.getcwd(), log_output=True, progress_bar=False)
+                                   kernel_name="python3", cwd=os.getcwd(), log_output=True, progress_bar=False,
+                                   shutdown_kernel="immediate")  # asked to go in mid-cell, it would leave a traceback
     except papermill.PapermillExecutionError as error:
         raise RuntimeError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue} "
                            f"(the whole trace is in {executed})") from None
+    except OSError as error:
+        raise OSError(f"the executed copy '{executed}' cannot be written ({error.strerror or error}).") from None
     print(f"== {name}: done in {time.perf_counter() - start:.0f} s; executed copy {executed}", flush=True)
     return executed

@@ -10,7 +10,7 @@ be trainable it looks at detached views, so no gradient is ever computed for a p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -145,3 +145,12 @@ class Block:
 def pick(x: Tensor, at: Tensor) -> Tensor:
     """Row `at` (B,) of each sample, (B, T, ...) -> (B, ...)."""
     return x[torch.arange(len(x), device=x.device), at]
+
+
+def widened(part):
+    """A block, norm or linear layer on float32 copies of its tensors; anything else as it is."""
+    if isinstance(part, Tensor):
+        return part.float()
+    if not isinstance(part, (Block, Norm, Linear)):
+        return part
+    return replace(part, **{name: widened(value) for name, value in vars(part).items()})

@@ -1,7 +1,8 @@
 """Sentences and ids that people hand in, made into ids with SOS and EOS, or one clear sentence."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..common.checks import in_order
 from ..common.packages import OPENAI, need
 
 SOS, EOS = "[SOS]", "[EOS]"
@@ -46,22 +48,26 @@ def read_ids(texts, tokenizer: Tokenizer, context: int, vocabulary: int, truncat
 
 def as_list(texts) -> list:
     """One sentence or one array of ids as a list of it; several as a list."""
-    if not isinstance(texts, Iterable):
-        raise TypeError(f"captions are {texts!r}; pass a list of strings or of 1-D arrays of token ids.")
     numbers = isinstance(texts, Tensor) or (isinstance(texts, np.ndarray) and texts.dtype.kind in "iuf")
-    return [texts] if isinstance(texts, str) or (numbers and texts.ndim == 1) else list(texts)
+    if isinstance(texts, str) or (numbers and texts.ndim == 1):
+        return [texts]
+    if numbers and texts.ndim == 2:
+        return list(texts)
+    return in_order("captions", texts, "strings or of 1-D arrays of token ids")
 
 
 def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: int, truncate: bool) -> Tensor:
     if isinstance(text, str):
         if not text.strip():
             raise ValueError(f"caption {i} is empty; give it at least one word.")
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValueError(f"caption {i} holds half a character, as text read in a wrong encoding does; read its "
+                             "file as UTF-8.")
         ids = tokenizer.encode(text)
         if tokenizer.eos in ids[:-1]:
             raise ValueError(f"caption {i} spells the mark that ends one, {tokenizer.word(tokenizer.eos)}; remove it.")
     elif isinstance(text, (np.ndarray, Tensor, list, tuple)):
-        text = text.detach().cpu() if isinstance(text, Tensor) else text
-        ids = check_ids(np.asarray(text), i, tokenizer, vocabulary)
+        ids = check_ids(text, i, tokenizer, vocabulary)
     else:
         raise TypeError(f"caption {i} is a {type(text).__name__}; pass a string or a 1-D array of token ids.")
     if len(ids) <= 2:
@@ -74,7 +80,12 @@ def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: i
     return torch.tensor([int(v) for v in ids])
 
 
-def check_ids(ids: np.ndarray, i: int, tokenizer: Tokenizer, vocabulary: int) -> list[int]:
+def check_ids(given: np.ndarray | Tensor | Sequence, i: int, tokenizer: Tokenizer, vocabulary: int) -> list[int]:
+    try:
+        ids = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    except (TypeError, ValueError):  # lists of lists, bfloat16
+        raise ValueError(f"caption {i}: ids must be a 1-D array of integers, which cannot be made of what was "
+                         f"given, a {type(given).__name__}.") from None
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise ValueError(f"caption {i}: ids must be a 1-D array of integers, got shape {ids.shape} of {ids.dtype}.")
     if len(ids) and (ids.min() < 0 or ids.max() >= vocabulary):
@@ -88,3 +99,17 @@ def check_ids(ids: np.ndarray, i: int, tokenizer: Tokenizer, vocabulary: int) ->
 def pad(ids: Sequence[Tensor]) -> Tensor:
     """Captions (T_b,) -> (B, T), filled with 0 after EOS, which a causal tower never looks at."""
     return torch.nn.utils.rnn.pad_sequence(list(ids), batch_first=True)
+
+
+def warn_unlearnt(ids: Sequence[Tensor], rows: Tensor, tokenizer: Tokenizer, name: str, told: set) -> None:
+    """Name the words that a model has no embedding of (mini has zeros for what it never saw), each once.
+
+    rows: the vocabulary (V, D); told: what was said before, to which the new words are added.
+    """
+    used = torch.cat(list(ids)).to(rows.device)
+    unknown = [i for i in dict.fromkeys(used[~rows[used].any(-1)].tolist()) if i not in told]
+    if unknown:
+        told.update(unknown)
+        words = ", ".join(map(repr, tokenizer.words(unknown[:5]))) + (", ..." if len(unknown) > 5 else "")
+        warnings.warn(f"{name} has never learnt some of these words ({words}), so what it says of them means nothing.",
+                      stacklevel=4)

@@ -1,16 +1,16 @@
 """Any ViT CLIP, from any of three libraries, as two towers that share its parameters."""
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from . import from_open_clip, from_openai, from_transformers, mini
-from .captions import Tokenizer, clip_bpe, pad, read_ids
-from .pictures import Preprocess, read_pixels
+from . import from_open_clip, from_openai, from_transformers
+from .captions import Tokenizer, clip_bpe, pad, read_ids, warn_unlearnt
+from .pictures import Preprocess
+from .pixels import read_pixels
 from .tower import Tower
 
 LIBRARIES = {"clip": from_openai, "open_clip": from_open_clip, "transformers": from_transformers}
@@ -29,6 +29,7 @@ class Clip:
     vocabulary: int
     name: str
     model: Any  # the library's own model, as it came
+    told: set = field(default_factory=set)  # what was warned of, so that it is said once
 
     def __repr__(self) -> str:
         grid, dtype = "x".join(map(str, self.image.grid)), str(self.dtype).removeprefix("torch.")
@@ -48,15 +49,12 @@ class Clip:
 
         first: the number of the first of them, when they are a part of more and one cannot be read.
         """
-        return read_pixels(images, self.preprocess, first).to(self.device)
+        return read_pixels(images, self.preprocess, first, self.told).to(self.device)
 
     def ids(self, texts, truncate: bool = False) -> list[Tensor]:
         """Sentences or 1-D id arrays -> ids with SOS and EOS, one (T,) per caption."""
         read = read_ids(texts, self.tokenizer, self.context, self.vocabulary, truncate)
-        rows = self.text.parts["vocabulary"]
-        if not all(rows[ids.to(rows.device)].any(-1).all() for ids in read):  # mini embeds what it never saw as zeros
-            warnings.warn(f"{self.name} has never learnt some of these words, so what it says of them means nothing.",
-                          stacklevel=2)
+        warn_unlearnt(read, self.text.parts["vocabulary"], self.tokenizer, self.name, self.told)
         return [ids.to(self.device) for ids in read]
 
     @torch.no_grad()
@@ -107,32 +105,6 @@ def wrap(model: nn.Module, *, preprocess: Preprocess | None = None, tokenizer: T
                          f"{tokenizer.eos}, as CLIP's tokenizer does; pass its own to wrap(model, tokenizer=...).")
     return Clip(image, text, model.logit_scale.detach(), preprocess, tokenizer,
                 context=len(positions), vocabulary=len(vocabulary), name=name or type(model).__name__, model=model)
-
-
-def load_clip(spec: str = "mini", device: str | torch.device | None = None,
-              dtype: torch.dtype = torch.float32) -> Clip:
-    """A CLIP by name: loaded by its own library, moved to `device` and `dtype`, and wrapped.
-
-    spec: "mini" (embedded, offline); an OpenAI name ("ViT-B/32") or a local .pt file; "hf:NAME_OR_FOLDER";
-    "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one, else the CPU.
-    Raises ValueError for a name nobody knows or a corrupt file, FileNotFoundError for weights that are
-    not here, ImportError for a package that is not installed.
-
-    >>> clip = nib.load_clip("mini")
-    """
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"dtype is {dtype!r}; pass torch.float32, torch.bfloat16 or torch.float16.")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if spec == "mini":
-        return wrap(mini.load().to(device, dtype), name=spec)
-    library, _, rest = (spec := str(spec)).partition(":")
-    if library == "hf":
-        model, extras = from_transformers.load(rest)
-    elif library == "open_clip":
-        model, extras = from_open_clip.load(rest)
-    else:
-        model, extras = from_openai.load(spec)
-    return wrap(model.eval().to(device, dtype), name=spec, **extras)
 
 
 def default_batch(clip: Clip) -> int:

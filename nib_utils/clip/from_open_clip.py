@@ -1,17 +1,10 @@
 """open_clip models as two towers."""
 from __future__ import annotations
 
-import warnings
-from difflib import get_close_matches
-from pathlib import Path
-
 from PIL import Image
 from torch import nn
 
-from ..common.packages import first_line, need
 from .blocks import Block, identity
-from .captions import Tokenizer
-from .hub import OFFLINE, has_tokenizer, place, read_tokenizer
 from .parts import activation, first, fused_attention, highest, image_tower, linear, norm, projection, text_tower
 from .pictures import MEAN, STD
 from .tower import Tower
@@ -100,81 +93,3 @@ def pixel_format(model: nn.Module):
     resample = Image.Resampling.BILINEAR if config.get("interpolation") == "bilinear" else Image.Resampling.BICUBIC
     size = size if isinstance(size, (tuple, list)) else (size, size)
     return tuple(size), tuple(config.get("mean", MEAN)), tuple(config.get("std", STD)), mode == "squash", resample
-
-
-def load(rest: str):
-    """An open_clip model: "ARCH@TAG", "ARCH@FILE" or "local-dir:FOLDER".
-
-    A published TAG says itself whether it was trained with QuickGELU; a FILE does not, so there ARCH
-    has to (OpenAI's weights need one that ends in -quickgelu).
-    """
-    open_clip = need("open_clip", "open_clip_torch")
-    if rest.startswith("local-dir:"):
-        name, options = f"local-dir:{checked(Path(rest.removeprefix('local-dir:')).expanduser())}", {}
-    else:
-        name, options = choose(open_clip, *rest.partition("@")[::2])
-    try:
-        model = open_clip.create_model(name, **options)
-    except ImportError:
-        raise
-    except Exception as error:
-        raise ValueError(f"'open_clip:{rest}' does not load ({first_line(error)}); check that the weights belong to "
-                         "the architecture, or get them again.") from None
-    return model, own_tokenizer(open_clip, name)
-
-
-def checked(folder: Path) -> Path:
-    """The folder, if it holds a configuration and weights."""
-    config, weights = folder / "open_clip_config.json", (".safetensors", ".bin", ".pth")
-    if not config.is_file() or not any(file.suffix in weights for file in folder.iterdir()):
-        what = f"weights ({', '.join(weights)})" if config.is_file() else config.name
-        raise FileNotFoundError(f"the folder '{folder}' holds no {what}; check the path, or use load_clip('mini').")
-    return folder
-
-
-def choose(open_clip, arch: str, source: str) -> tuple[str, dict]:
-    """The architecture and the options to create it with; published weights are fetched if they are not here."""
-    name, archs = arch.replace("/", "-"), open_clip.list_models()
-    if name not in archs:
-        near = ", ".join(get_close_matches(name, archs, 4, 0.4)) or archs[0]
-        raise ValueError(f"open_clip knows no architecture {arch!r}; did you mean one of {near}?")
-    tag, file = open_clip.get_pretrained_cfg(name, source), Path(source).expanduser()
-    if tag:
-        fetch(open_clip, f"{name}@{source}", tag)
-        quick = tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False)
-        if quick:
-            warnings.warn(f"{source!r} was trained with QuickGELU, so {name} is built with it, which open_clip leaves "
-                          "to its caller.", stacklevel=4)
-        return name, dict(pretrained=source, force_quick_gelu=quick)
-    if source and file.is_file():
-        return name, dict(pretrained=str(file))
-    if file.suffix or "/" in source:
-        raise FileNotFoundError(f"there are no weights at '{file}'; check the path, or use load_clip('mini').")
-    tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
-    raise ValueError(f"{name} has no published weights {source!r}; after the @ goes one of its tags ({tags}) "
-                     "or a local file.")
-
-
-def fetch(open_clip, name: str, tag: dict) -> None:
-    """Have published weights in their cache, or say where they were looked for."""
-    try:
-        open_clip.download_pretrained(tag)
-    except Exception as error:
-        from huggingface_hub.constants import HF_HUB_CACHE
-
-        place = f"{HF_HUB_CACHE}' ({tag['hf_hub'].rstrip('/')})" if tag.get("hf_hub") else "~/.cache/clip'"
-        raise FileNotFoundError(
-            f"the weights of {name} are not in '{place} and could not be downloaded ({first_line(error)}); "
-            "pass a local file after the @, or use load_clip('mini').") from None
-
-
-def own_tokenizer(open_clip, name: str) -> dict[str, Tokenizer]:
-    """The model's own tokenizer as an option of wrap(); most read CLIP's."""
-    words = open_clip.get_model_config(name)["text_cfg"].get("hf_tokenizer_name")
-    if not words:
-        return {}
-    source = name.removeprefix("local-dir:") if name.startswith("local-dir:") else words
-    if not has_tokenizer(source):
-        raise FileNotFoundError(f"{name} has the tokenizer {words}, which is not in {place(source)}; {OFFLINE}.")
-    tokenizer = open_clip.get_tokenizer(name)
-    return dict(tokenizer=read_tokenizer(tokenizer.tokenizer, tokenizer.clean_fn))

@@ -1,25 +1,29 @@
-"""What people hand in (pictures, paths, pixels; sentences, ids) made into tensors, or one clear sentence."""
+"""Pictures, paths and pixels that people hand in, made into checked pixels, or one clear sentence."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
+from ..common.checks import brief
+from ..common.packages import first_line
+
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's pixel statistics
-UNREADABLE = (OSError, Image.DecompressionBombError)  # broken, or of more pixels than PIL thinks safe
 
 
 @dataclass(frozen=True)
 class Preprocess:
     """PIL image -> normalised pixels (3, H, W): short side resized (bicubic), centre crop, mean and std.
 
-    `squash` resizes to the size directly and crops nothing, as some open_clip models ask. Greys of 16 bits become 8
-    (see `rgb`); all else is as CLIP's own. Raises ValueError for floating point pixels.
+    `squash` resizes to the size directly and crops nothing, as some open_clip models ask. A picture whose EXIF tag
+    says that it lies on its side is turned first, and greys of 16 bits become 8 (see `rgb`); all else is as CLIP's
+    own. Raises ValueError for floating point pixels.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -48,6 +52,11 @@ class Preprocess:
         x = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255  # (3, H, W)
         return (x - self.stat(self.mean)) / self.stat(self.std)
 
+    def unseen(self, size: tuple[int, int]) -> float:
+        """The share of a picture of this (width, height) that is cropped away, 0..1."""
+        (H, W), (w, h) = self.size, size
+        return 0.0 if self.squash else 1 - min(H / h, W / w) / max(H / h, W / w)
+
     def undo(self, x: Tensor) -> np.ndarray:
         """Normalised pixels (3, H, W) -> a picture (H, W, 3) uint8."""
         x = x.detach().float().cpu() * self.stat(self.std) + self.stat(self.mean)
@@ -59,10 +68,14 @@ class Preprocess:
 
 
 def rgb(image: Image.Image, what: str = "the picture") -> Image.Image:
-    """Eight bits of red, green and blue a pixel; `what` begins the sentence about pixels whose scale nobody knows."""
+    """Eight bits of red, green and blue a pixel, upright as its EXIF tag says.
+
+    what: begins the sentence about pixels whose scale nobody knows.
+    """
     if image.mode == "F":
         raise ValueError(f"{what} has floating point pixels, whose black and white nobody knows; save it with 8 or 16 "
                          "bits a channel.")
+    image = upright(image)
     if image.mode == "I" or image.mode.startswith("I;16"):  # PIL would make all that exceeds 255 white
         image, deep = image.convert("I"), image.mode != "I"
         least, most = image.getextrema()
@@ -74,62 +87,48 @@ def rgb(image: Image.Image, what: str = "the picture") -> Image.Image:
     return image.convert("RGB")
 
 
-def read_image(image, where: str) -> Image.Image:
-    """A PIL image, or the picture at a path, in RGB; `where` begins the sentence when it cannot be read."""
-    if isinstance(image, Image.Image):
-        try:
-            image.load()
-        except UNREADABLE as error:
-            raise ValueError(f"{where}: the picture cannot be read ({str(error).rstrip('.')}); replace it.") from None
-        if not all(image.size):
-            raise ValueError(f"{where}: the picture has no pixels, its size is {image.size}.")
-        return rgb(image, f"{where}: the picture")
-    if not isinstance(image, (str, Path)):
-        raise TypeError(f"{where}: expected a PIL image or a path, got {type(image).__name__}.")
-    if not Path(image).is_file():
-        raise FileNotFoundError(f"{where}: there is no file at '{image}'; check the path, or what it is relative to.")
+def upright(image: Image.Image) -> Image.Image:
+    """The picture as it is to be looked at, without the EXIF tag that says how a camera was held."""
     try:
-        with Image.open(image) as picture:
-            return rgb(picture, f"{where}: '{image}'")
-    except UNREADABLE as error:
-        raise ValueError(f"{where}: '{image}' cannot be read as an image ({str(error).rstrip('.')}); replace or "
-                         "remove it.") from None
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a tag that is no EXIF makes PIL fail in any way, and says nothing
+        return image
 
 
-def read_pixels(images, preprocess: Preprocess, first: int = 0) -> Tensor:
-    """Pictures, paths, or pixels already preprocessed (B, 3, H, W) -> checked pixels (B, 3, H, W) float32.
-
-    first: what the first of them is called when one cannot be read.
-    """
-    if isinstance(images, np.ndarray) and images.dtype != object:
-        images = torch.from_numpy(images)
-    if isinstance(images, Tensor):
-        return check_pixels(images, preprocess.size).float()
-    if isinstance(images, (str, Path, Image.Image)):
-        images = [images]
-    if not isinstance(images, Iterable):
-        raise TypeError(f"images are {images!r}; pass a list of PIL images or paths, or pixels (B, 3, H, W).")
-    images = list(images)
-    if not images:
-        raise ValueError("no images were given; pass at least one.")
-    if all(isinstance(x, (Tensor, np.ndarray)) for x in images):
-        shapes = {tuple(x.shape) for x in images}
-        if len(shapes) > 1:
-            raise ValueError(f"pixels of different shapes were given, {sorted(shapes)}; preprocess all images alike.")
-        return read_pixels(torch.stack([torch.as_tensor(x) for x in images]), preprocess)
-    return torch.stack([preprocess(read_image(image, f"image {i}")) for i, image in enumerate(images, first)])
+def read_image(image, where: str) -> Image.Image:
+    """A PIL image, or the picture at a path, in RGB and upright; `where` begins the sentence when it cannot be read."""
+    at_path = isinstance(image, (str, Path))
+    if not at_path and not isinstance(image, Image.Image):
+        raise TypeError(f"{where}: expected a PIL image or a path, got {type(image).__name__}.")
+    if at_path and not os.path.isfile(image):
+        raise FileNotFoundError(f"{where}: there is no file at {brief(str(image))}; check the path, or what it is "
+                                "relative to.")
+    what, mend = (f"'{image}'", "replace or remove it") if at_path else ("the picture", "open it again")
+    try:
+        with Image.open(image) if at_path else nullcontext(image) as picture:
+            picture.load()
+            picture = upright(picture)
+    except Exception as error:  # strangers' bytes make a decoder fail in any way
+        raise ValueError(f"{where}: {what} cannot be read as an image ({first_line(error)}); {mend}.") from None
+    if not all(picture.size):
+        raise ValueError(f"{where}: {what} has no pixels, its size is {picture.size}.")
+    return rgb(picture, f"{where}: {what}")
 
 
-def check_pixels(x: Tensor, size: tuple[int, int]) -> Tensor:
-    if x.ndim != 4 or tuple(x.shape[1:]) != (3, *size):
-        raise ValueError(f"pixels have shape {tuple(x.shape)}, but this model takes (B, 3, {size[0]}, {size[1]}); "
-                         "pass PIL images or paths to have them resized.")
-    if not len(x):
-        raise ValueError("no images were given; pass at least one.")
-    if not x.is_floating_point():
-        raise ValueError(f"pixels are {str(x.dtype).removeprefix('torch.')}, so they are not normalised; "
-                         "pass PIL images or paths, or what the model's preprocessing gives.")
-    bad = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-    if bad:
-        raise ValueError(f"pixels of image {bad[0]} contain NaN or infinity; check how they were preprocessed.")
-    return x
+def size_of(image) -> tuple[int, int] | None:
+    """The (H, W) of a PIL image, or of the picture at a path, upright but not decoded; None of what is neither."""
+    try:
+        if isinstance(image, (str, Path)):
+            with Image.open(image) as picture:
+                return size_of(picture)
+    except Exception:  # `explain` says what is wrong with it
+        return None
+    return (image.size if lies(image) else image.size[::-1]) if isinstance(image, Image.Image) else None
+
+
+def lies(image: Image.Image) -> bool:
+    """Whether a picture is yet to be turned by a quarter; of TIFF, PIL gives the upright size before that."""
+    try:
+        return image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except Exception:  # as in `upright`
+        return False

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from .blocks import Block, pick
+from .blocks import Block, pick, widened
 from .similarity import cosine
 
 
@@ -78,6 +78,11 @@ class Tower:
         """Pooled row (B, D) -> feature (B, E)."""
         return self.project(self.post(row))
 
+    def wide(self, layer: int) -> Tower:
+        """The same tower, in float32 from block `layer` on: for sums that half precision would drown in rounding."""
+        blocks = [*self.blocks[:layer], *map(widened, self.blocks[layer:])]
+        return replace(self, blocks=blocks, post=widened(self.post), project=widened(self.project))
+
     def __call__(self, x: Tensor) -> Tensor:
         """Pixels or ids -> feature (B, E), not normalised."""
         return self.finish(self.embed(x), 0, self.at(x))
@@ -99,7 +104,8 @@ class Reading:
         self.tower, self.x, self.at = tower, x, tower.at(x)  # x: pixels or ids; at: (B,)
         self.known: list[Tensor] = []  # the streams so far
         places: dict[bytes, int] = {}
-        which = [places.setdefault(row.numpy().tobytes(), len(places)) for row in x.detach().cpu()]
+        rows = x.detach().cpu().contiguous().flatten(1).view(torch.uint8)  # NumPy has no bfloat16
+        which = [places.setdefault(row.numpy().tobytes(), len(places)) for row in rows]
         self.which = torch.tensor(which, device=self.at.device)
         self.own = self
         if len(places) < len(x):

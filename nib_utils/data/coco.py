@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..common.checks import check_choice
-from .coco_masks import check_segmentation, draw_mask
-from .files import HOW_TO_GET, IMAGE_FOLDERS, check_rows, pick_file
+from ..common.checks import brief, check_choice
+from ..common.packages import first_line
+from .coco_masks import LONGEST, check_segmentation, draw_masks, is_place
+from .files import HOW_TO_GET, IMAGE_FOLDERS, check_rows, pick_file, read_text
 
 
 def read_coco(root: Path, *, per: str = "category", broken: str = "raise") -> pd.DataFrame:
@@ -53,13 +54,18 @@ def read_coco(root: Path, *, per: str = "category", broken: str = "raise") -> pd
 
 def read_json(file: Path) -> dict:
     """A file in COCO's form, what cannot be done without known to be there."""
+    text = read_text(file)
     try:
-        content = json.loads(file.read_text("utf-8"))
-        names = [(image["id"], image["file_name"]) for image in content["images"]]
-        owners = [annotation["image_id"] for annotation in content["annotations"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"'{file}' is not JSON of COCO's form, images with id and file_name and annotations with "
-                         f"image_id ({type(error).__name__}: {error}); {HOW_TO_GET['coco']}.") from None
+        content = json.loads(text)
+        names = {image["id"]: image["file_name"] for image in content["images"]}
+        owners = {annotation["image_id"] for annotation in content["annotations"]}
+        named = {category["id"]: category["name"] for category in content.get("categories", [])}
+        if not all(isinstance(name, str) for name in (*names.values(), *named.values())):
+            raise TypeError("a name is not text")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"'{file}' is not JSON of COCO's form, images with id and file_name, annotations with "
+                         f"image_id and categories with id and name ({first_line(error)}); {HOW_TO_GET['coco']}."
+                         ) from None
     if not names or not owners:
         raise ValueError(f"'{file}' has {len(names)} images and {len(owners)} annotations; give it some of each.")
     return content
@@ -75,15 +81,15 @@ def group(annotations: list[dict]) -> dict[int, list[dict]]:
 
 def objects(images: list[dict], instances: dict, per: str) -> list[tuple]:
     """For each image: phrases, boxes, a `partial` that draws the masks, and what is wrong in words ("" if nothing)."""
-    names = {category.get("id"): category.get("name") for category in instances.get("categories", [])}
+    names = {category["id"]: category["name"] for category in instances.get("categories", [])}
     sizes = {image["id"]: (image.get("height"), image.get("width")) for image in instances["images"]}
     things, rows = group(instances["annotations"]), []
     for image in images:
         mine, size = things.get(image["id"], []), sizes.get(image["id"], (None, None))
-        if all(isinstance(length, int) and length > 0 for length in size):
+        if all(isinstance(length, int) and 0 < length <= LONGEST for length in size):
             fault = next(filter(None, (fault_of(thing, names, size) for thing in mine)), "")
         else:
-            fault = "the instances give no height and width of its image"
+            fault = f"the instances give no height and width of its image, 1 to {LONGEST} pixels"
         if fault:
             rows.append(([], [], None, fault))
             continue
@@ -100,10 +106,10 @@ def objects(images: list[dict], instances: dict, per: str) -> list[tuple]:
 def fault_of(thing: dict, names: dict, size: tuple) -> str:
     """What is wrong with an annotation, in words; empty if nothing is."""
     which, box = f"annotation {thing.get('id')}", thing.get("bbox")
-    if not names.get(thing.get("category_id")):
-        return f"{which} is of category {thing.get('category_id')!r}, which has no name"
-    if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)):
-        return f"{which} has the bbox {box!r}, not four numbers"
+    if not isinstance(kind := thing.get("category_id"), (int, str)) or not names.get(kind):
+        return f"{which} is of category {brief(kind)}, which has no name"
+    if not (isinstance(box, list) and len(box) == 4 and all(map(is_place, box))):
+        return f"{which} has the bbox {brief(box)}, not four numbers"
     try:
         check_segmentation(thing.get("segmentation"), *size)
     except ValueError as error:
@@ -115,12 +121,3 @@ def around(boxes: list[list[float]]) -> tuple[float, float, float, float]:
     """The corners (x0, y0, x1, y1) of the smallest box around COCO's (x, y, width, height)."""
     x, y, width, height = np.array(boxes, float).T
     return tuple(float(v) for v in (x.min(), y.min(), (x + width).max(), (y + height).max()))
-
-
-def draw_masks(shapes: list[list], height: int, width: int) -> np.ndarray:
-    """Masks (len(shapes), H, W) bool, each the union of its segmentations."""
-    masks = np.zeros((len(shapes), height, width), bool)
-    for mask, segmentations in zip(masks, shapes):
-        for segmentation in segmentations:
-            mask |= draw_mask(segmentation, height, width)
-    return masks

@@ -1,4 +1,8 @@
-"""Masks of objects in photographs: drawn from COCO's polygons and run lengths, and cut as a model's pictures are."""
+"""Masks of objects in photographs, from COCO's polygons and run lengths: checked here, drawn by COCO's own tools.
+
+The checks come first because the tools, in C, read on behind a string that is cut off, and leave what too few runs do
+not cover as it lay in memory.
+"""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -6,54 +10,52 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from ..common.packages import need
 
-def draw_mask(segmentation: list | dict, height: int, width: int) -> np.ndarray:
-    """One COCO segmentation as a mask (H, W) bool.
+LONGEST = 65535  # pixels of a side that are believed, and how far a polygon may reach
 
-    segmentation: polygons [[x0, y0, x1, y1, ...], ...] in pixels, whose union is taken, a pixel belonging to a
-    polygon that contains its centre (even-odd rule); or run lengths {"size": [H, W], "counts": ...}, a list or
-    COCO's compressed string. Raises ValueError with what is wrong with it.
 
-    >>> draw_mask([[0, 0, 2, 0, 2, 1, 0, 1]], 2, 3).astype(int).tolist()
-    [[1, 1, 0], [0, 0, 0]]
+def draw_masks(things: Sequence[Sequence[list | dict]], height: int, width: int) -> np.ndarray:
+    """Masks (len(things), H, W) bool, each the union of its segmentations, as pycocotools draws them.
+
+    A segmentation: polygons [[x0, y0, x1, y1, ...], ...] in pixels, whose union is taken; or run lengths
+    {"size": [H, W], "counts": ...}, a list or COCO's compressed string. Raises ValueError with what is wrong with it,
+    ImportError without pycocotools.
+
+    >>> draw_masks([[[[0, 0, 2, 0, 2, 1, 0, 1]]]], 2, 3).astype(int).tolist()
+    [[[1, 1, 0], [0, 0, 0]]]
     """
-    check_segmentation(segmentation, height, width)
-    if isinstance(segmentation, dict):
-        runs = run_lengths(segmentation["counts"])
-        values = np.arange(len(runs)) % 2 == 1  # the first run is of background
-        return np.repeat(values, runs).reshape(width, height).T  # runs go down the columns
-    mask = np.zeros((height, width), bool)
-    for polygon in segmentation:
-        mask |= fill(np.asarray(polygon, float).reshape(-1, 2), height, width)
-    return mask
+    tools = need("pycocotools.mask", "pycocotools")
+    masks = np.zeros((len(things), height, width), bool)
+    for mask, segmentations in zip(masks, things):
+        parts = []
+        for segmentation in segmentations:
+            check_segmentation(segmentation, height, width)
+            if isinstance(segmentation, dict):
+                segmentation = {"size": [height, width], "counts": run_lengths(segmentation["counts"])}
+            drawn = tools.frPyObjects(segmentation, height, width)
+            parts += drawn if isinstance(drawn, list) else [drawn]
+        mask[:] = tools.decode(tools.merge(parts))
+    return masks
 
 
 def check_segmentation(segmentation: list | dict, height: int, width: int) -> None:
     """Refuse what cannot be drawn."""
     if isinstance(segmentation, dict):
-        if list(segmentation.get("size", ())) != [height, width]:
+        if segmentation.get("size") != [height, width]:
             raise ValueError(f"its run lengths are of size {segmentation.get('size')}, the image of {[height, width]}")
         runs = run_lengths(segmentation.get("counts"))
         if sum(runs) != height * width or min(runs, default=0) < 0:
             raise ValueError(f"its run lengths cover {sum(runs)} of {height * width} pixels")
         return
-    whole = isinstance(segmentation, list) and segmentation and all(
-        isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0
-        and all(isinstance(v, Real) and np.isfinite(v) for v in p) for p in segmentation)
-    if not whole:
+    if not isinstance(segmentation, list) or not segmentation or not all(
+            isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0 and all(map(is_place, p)) for p in segmentation):
         raise ValueError("it is neither polygons of at least three points nor run lengths")
 
 
-def fill(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The pixels (H, W) whose centres lie in a polygon (P, 2): each edge flips all that is right of it in its rows."""
-    x, y = polygon.T
-    x1, y1 = np.roll(polygon, -1, axis=0).T
-    centres = np.arange(height) + 0.5
-    edge, row = np.nonzero((y[:, None] <= centres) != (y1[:, None] <= centres))  # (P, H): edges that cross a row
-    at = x[edge] + (centres[row] - y[edge]) * (x1[edge] - x[edge]) / (y1[edge] - y[edge])
-    flips = np.zeros((height, width + 1), int)
-    np.add.at(flips, (row, np.clip(np.ceil(at - 0.5), 0, width).astype(int)), 1)
-    return flips[:, :width].cumsum(1) % 2 == 1
+def is_place(value) -> bool:
+    """Whether something is a number that may be a pixel's coordinate."""
+    return isinstance(value, Real) and abs(value) <= LONGEST
 
 
 def run_lengths(counts: str | bytes | Sequence[int] | None) -> list[int]:

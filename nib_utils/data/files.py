@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..clip.pictures import read_image
-from ..common.checks import check_choice
+from ..common.checks import brief, check_choice
+from ..common.packages import first_line
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # what a picture's name may end in
 IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # where a table's pictures may lie, beside it
@@ -28,6 +29,21 @@ HOW_TO_GET = {
             "instances_val2017.json beside the pictures in val2017/ or images/",
     "csv": "a CSV of your own has the columns image and caption, image paths relative to its folder",
 }
+
+
+def check_root(root: str | Path | None, name: str, folder: bool = False) -> Path:
+    """A path that is there, and a folder where one is needed; or how to get the data set."""
+    if root is None:
+        raise FileNotFoundError(f"{name}: no root was given, so there is nowhere to look; {HOW_TO_GET[name]}.")
+    if not isinstance(root, (str, Path)) or not str(root).strip():
+        raise TypeError(f"{name}: root is {brief(root)}; pass the path of a file or a folder.")
+    if not os.path.exists(root):  # False, too, of a path that is too long or holds a zero
+        raise FileNotFoundError(f"{name}: there is no file or folder {brief(str(root))}; {HOW_TO_GET[name]}.")
+    if folder and not os.path.isdir(root):
+        raise ValueError(f"{name}: '{root}' is a file; pass the folder of the data set ({HOW_TO_GET[name]}).")
+    if not os.access(root, os.R_OK):
+        raise ValueError(f"{name}: '{root}' may not be read; change its permissions, or copy it.")
+    return Path(root)
 
 
 def pick_file(root: Path, patterns: tuple[str, ...], name: str) -> Path:
@@ -51,6 +67,8 @@ def read_lines(file: Path) -> list[str]:
 def read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"'{file}' cannot be read ({first_line(error)}); mend or replace it.") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ValueError(f"line {line} of '{file}' is not text in UTF-8; save it as UTF-8.") from None
@@ -101,10 +119,14 @@ def readable(path: str) -> bool:
 def fault_of(name: str, caption: str, path: str | None, unread: bool = False) -> str:
     """What is wrong with a row, in words; empty if nothing is."""
     if path is None:
-        return f"there is no image '{name}'"
+        return f"there is no image {brief(name)}"
     if unread:
         return f"the image '{name}' cannot be read"
-    return "" if isinstance(caption, str) and caption.strip() else "the caption is empty"
+    if caption is None or (isinstance(caption, float) and caption != caption):  # what JSON's null and [] become
+        return "the caption is empty"
+    if not isinstance(caption, str):
+        return f"the caption is {brief(caption)}, not text"
+    return "" if caption.strip() else "the caption is empty"
 
 
 def natural(name: str) -> list[str | int]:

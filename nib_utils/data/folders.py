@@ -1,16 +1,19 @@
 """Pictures in a folder per class, captioned with the class's names."""
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
-from ..common.checks import check_choice, check_whole
-from .files import HOW_TO_GET, SUFFIXES, check_rows, natural, read_lines
+from ..common.checks import brief, check_choice, check_whole
+from .files import HOW_TO_GET, SUFFIXES, check_root, check_rows, natural, read_lines
 
 WORDS = ("words.txt", "LOC_synset_mapping.txt")  # wnid and names, a tab or a space between them
+CONTAINERS = {"image", "images", "img", "imgs", "jpg", "jpegs", "picture", "pictures", "photo", "photos", "data",
+              "dataset", "train", "training", "val", "valid", "validation", "test", "testing"}  # names of no class
 
 
 def read_folders(root: Path, *, per_class: int | None = None, names: str = "all", words: str | Path | None = None,
@@ -23,6 +26,7 @@ def read_folders(root: Path, *, per_class: int | None = None, names: str = "all"
 
     >>> nib.load_pairs("folders", "imagenet/val", per_class=5, names="first")
     """
+    check_root(root, "folders", folder=True)
     if per_class is not None:
         check_whole("per_class", per_class, 1)
     check_choice("names", names, ("all", "first"))
@@ -30,6 +34,7 @@ def read_folders(root: Path, *, per_class: int | None = None, names: str = "all"
     files = {folder: found for folder in sorted(inside, key=natural) if (found := pictures(root / folder))}
     if not files:
         raise FileNotFoundError(f"folders: '{root}' has no folder with pictures in it; {HOW_TO_GET['folders']}.")
+    check_classes(root, files)
     called = class_names(root, list(files), words)
     rows = [(f"{folder}/{file}", photo_of(called[folder], names), folder, label)
             for label, (folder, found) in enumerate(files.items()) for file in found]
@@ -38,6 +43,19 @@ def read_folders(root: Path, *, per_class: int | None = None, names: str = "all"
         table = table.groupby("label").head(per_class)
         warn_short(table["label"], per_class, len(files))
     return check_rows(table, root, broken, [root])
+
+
+def check_classes(root: Path, files: dict[str, list[str]]) -> None:
+    """Refuse a root beside or above the folders of the classes, whose captions would name what is no class."""
+    if all(folder.lower() in CONTAINERS for folder in files):
+        raise ValueError(f"folders: the folders with pictures in '{root}' are {', '.join(map(repr, files))}, which "
+                         "name no class; pass as root the folder that holds a folder for each class.")
+    (only, found), *others = files.items()
+    deeper = sorted({file.split("/")[0] for file in found if "/" in file})
+    if not others and len(deeper) > 1 and all("/" in file for file in found):
+        raise ValueError(f"folders: all pictures of '{root}' lie in folders of its only folder '{only}', "
+                         f"{deeper[0]!r}, {deeper[1]!r}{', ...' if len(deeper) > 2 else ''}; if these are the classes, "
+                         f"pass '{root / only}' as root.")
 
 
 def pictures(folder: Path) -> list[str]:
@@ -49,8 +67,9 @@ def pictures(folder: Path) -> list[str]:
 
 def class_names(root: Path, folders: list[str], words: str | Path | None) -> dict[str, str]:
     """What each folder's class is called: by the file of words, else the folder's name, which must not be a wnid."""
-    if words is not None and not Path(words).is_file():
-        raise FileNotFoundError(f"folders: there is no file '{words}'; words names a file of lines 'wnid names'.")
+    if words is not None and not (isinstance(words, (str, Path)) and os.path.isfile(words)):
+        raise FileNotFoundError(f"folders: there is no file {brief(str(words))}; words names a file of lines 'wnid "
+                                "names'.")
     near = [folder / name for folder in (root, *root.resolve().parents[:2]) for name in WORDS]
     file = words or next((file for file in near if file.is_file()), None)
     lines = [] if file is None else read_lines(Path(file))

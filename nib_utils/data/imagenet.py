@@ -1,12 +1,15 @@
 """Pictures of classes, captioned "a photo of a ..." with their names: Tiny-ImageNet-200, or a folder per class."""
 from __future__ import annotations
 
+import csv
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from ..common.checks import check_choice, check_whole
-from .files import HOW_TO_GET, check_rows, read_lines
+from ..common.packages import first_line
+from .files import HOW_TO_GET, check_root, check_rows, read_lines, read_text
 from .folders import photo_of, warn_short
 
 
@@ -20,6 +23,7 @@ def read_imagenet(root: Path, *, per_class: int | None = 5, names: str = "all",
 
     >>> nib.load_pairs("imagenet", "tiny-imagenet-200", per_class=1, names="first")
     """
+    check_root(root, "imagenet", folder=True)
     if per_class is not None:
         check_whole("per_class", per_class, 1)
     check_choice("names", names, ("all", "first"))
@@ -30,10 +34,16 @@ def read_imagenet(root: Path, *, per_class: int | None = 5, names: str = "all",
     wnids = read_lines(root / "wnids.txt")
     words = dict(line.split("\t", 1) for line in read_lines(root / "words.txt") if "\t" in line)
     corners = ["x0", "y0", "x1", "y1"]
-    table = pd.read_csv(file, sep="\t", header=None, names=["image", "wnid", *corners], index_col=False)
+    try:
+        table = pd.read_csv(StringIO(read_text(file)), sep="\t", header=None, names=["image", "wnid", *corners],
+                            index_col=False, quoting=csv.QUOTE_NONE, dtype={"image": str, "wnid": str})
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"'{file}' cannot be read as a table ({first_line(error)}); unpack the data set again."
+                         ) from None
     table.index += 1  # as lines are counted
     table["label"] = table["wnid"].map({wnid: i for i, wnid in enumerate(wnids) if wnid in words})
     table["number"] = table["image"].str.extract(r"(\d+)", expand=False).astype(float)
+    table[corners] = table[corners].apply(pd.to_numeric, errors="coerce")
     strange = table.isna().any(axis=1)
     if strange.any():
         raise ValueError(f"row {strange.idxmax()} of '{file}' is not a numbered image, a class of wnids.txt and of "

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..common.checks import check_choice, check_whole
-from ..world.pairs import shapes_pairs
+from ..common.checks import brief, check_choice, check_whole
 from .coco import read_coco
-from .files import HOW_TO_GET, natural
+from .files import check_root, natural
 from .flickr8k import read_flickr8k
 from .folders import read_folders
 from .hub import read_hf
 from .imagenet import read_imagenet
 from .tables import read_cc, read_csv
+from .world.pairs import shapes_pairs
 
 
 def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, seed: int = 0, *,
@@ -37,8 +37,8 @@ def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, 
     ['a small dotted pink triangle', 'a large dotted pink triangle']
     """
     key = "hf:NAME" if str(name).startswith("hf:") and name != "hf:" else name
-    if key not in READERS:
-        raise ValueError(f"no data set is called {name!r}; there are {', '.join(READERS)}.")
+    if not isinstance(key, str) or key not in READERS:
+        raise ValueError(f"no data set is called {brief(name)}; there are {', '.join(READERS)}.")
     read = READERS[key]
     known = [p.name for p in signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
     unknown = [option for option in options if option not in known]
@@ -52,11 +52,7 @@ def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, 
         return shapes_pairs(100 if n is None else n, seed, **options)
     if key == "hf:NAME":
         return finish(subset(read(name.removeprefix("hf:"), root, **options), n, seed, order))
-    if root is None:
-        raise FileNotFoundError(f"{name}: no root was given, so there is nowhere to look; {HOW_TO_GET[name]}.")
-    if not Path(root).exists():
-        raise FileNotFoundError(f"{name}: there is no file or folder '{root}'; {HOW_TO_GET[name]}.")
-    return finish(subset(read(Path(root), **options), n, seed, order))
+    return finish(subset(read(check_root(root, name), **options), n, seed, order))
 
 
 def subset(pairs: pd.DataFrame, n: int | None, seed: int, order: str = "seeded") -> pd.DataFrame:

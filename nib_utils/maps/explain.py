@@ -14,7 +14,7 @@ from ..common.progress import progress as progress_bar
 from ..methods import CONTROLS
 from .explanation import Explanation, check_count, spoken
 from .maps import image_maps, text_maps
-from .options import check_request, check_seeds, seeded
+from .options import check_request, check_seeds, per_tower, seeded
 
 
 def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int | None = None,
@@ -33,12 +33,12 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     >>> ex = nib.explain(clip, ["cat.jpg"], ["a cat"])
     >>> ex.plot()
     """
-    per_tower = {kind: options | (extra or {}) for kind, extra in (("image", image_options), ("text", text_options))}
-    function = check_request(clip, method, per_tower, only, text_target, batch_size)
+    asked = per_tower(options, image_options, text_options)
+    function = check_request(clip, method, asked, only, text_target, batch_size)
     texts = as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     check_count(len(pixels), len(ids))
-    check_seeds(per_tower, len(ids))
+    check_seeds(asked, len(ids))
     step = batch_size or default_batch(clip)
     blank = {"image": 0, "text": 0}
     parts: dict[str, list] = {"image": [], "image_scores": [], "text": [], "text_scores": [], "features": []}
@@ -53,7 +53,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 target = other.feature  # asked for only now: explaining the image may have come by it
                 if kind == "text" and text_target == "batch":
                     target = F.normalize(target, dim=-1).mean(0, keepdim=True).expand_as(target)
-                scores = function(tower, reading, target, **seeded(per_tower[kind], function, pairs))
+                scores = function(tower, reading, target, **seeded(asked[kind], function, pairs))
                 if not scores.isfinite().all():
                     raise ValueError(f"{method}: the {kind} scores of pairs {pairs.start}..{pairs.stop - 1} are not "
                                      "finite; choose milder options, or a wider dtype.")
@@ -63,7 +63,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
                 parts[kind].extend(m.cpu() for m in maps)
             parts["features"].append((image.feature, text.feature))
             bar.update(len(image))
-    warn_blank(clip, method, per_tower, blank, len(ids))
+    warn_blank(clip, method, asked, blank, len(ids))
     stack = lambda kind: torch.stack(parts[kind]) if parts[kind] else torch.empty(0)
     return Explanation(
         method, clip, pixels, ids, spoken(clip, texts, ids), tuple(torch.cat(f) for f in zip(*parts["features"])),

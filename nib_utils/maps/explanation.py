@@ -12,6 +12,7 @@ from torch import Tensor
 from ..clip.captions import as_list, pad
 from ..clip.clip import Clip
 from ..clip.similarity import cosine
+from ..common.checks import brief
 from .maps import minmax, upsampled
 
 
@@ -102,6 +103,8 @@ def explanation(clip: Clip, images, texts, image_maps, text_maps, name: str = "m
                              f"{clip.image.grid} a value per patch.")
         if not m.isfinite().all():
             raise ValueError(f"image map {i} contains NaN or infinity.")
+    if not raw:
+        raise ValueError("no image maps were given; pass one for each pair.")
     raw = torch.stack(raw)
     maps = upsampled(raw, pixels.shape[-2:])
     image = minmax(maps.flatten(1)).view_as(maps) if scores else maps
@@ -124,6 +127,13 @@ def as_tensors(what: str, maps) -> list[Tensor]:
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{what}s are a {type(maps).__name__} that cannot be read as numbers; pass an array for each "
                          "pair.") from None
+
+
+def check_explanation(ex, *kinds: str) -> None:
+    """Refuse what is no explanation, or one without the maps of these kinds, "image" or "text"."""
+    if not isinstance(ex, Explanation):
+        raise TypeError(f"the explanation is {brief(ex)}; pass what explain(...) or explanation(...) gives.")
+    ex.need(*kinds)
 
 
 def check_count(images: int, captions: int) -> None:

@@ -2,18 +2,20 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
 import torch
 
 from ..clip.clip import Clip
+from ..common.checks import brief
 from ..methods import METHODS
 
 
 def find(method: str) -> Callable:
     if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"no method is called {method!r}; there are {', '.join(METHODS)}.")
+        raise ValueError(f"no method is called {brief(method)}; there are {', '.join(METHODS)}.")
     return METHODS[method]
 
 
@@ -25,33 +27,70 @@ def check_request(clip: Clip, method: str, per_tower: dict, only: str | None = N
     function = find(method)
     for given in per_tower.values():
         check_options(method, function, given)
-    if only not in (None, "image", "text"):
-        raise ValueError(f"only is {only!r}; it takes 'image', 'text' or None for both.")
-    if text_target not in ("own", "batch"):
-        raise ValueError(f"text_target is {text_target!r}; it takes 'own' or 'batch'.")
-    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
-        raise ValueError(f"batch_size is {batch_size!r}; it takes at least 1.")
+    if only is not None and not (isinstance(only, str) and only in ("image", "text")):
+        raise ValueError(f"only is {brief(only)}; it takes 'image', 'text' or None for both.")
+    if not isinstance(text_target, str) or text_target not in ("own", "batch"):
+        raise ValueError(f"text_target is {brief(text_target)}; it takes 'own' or 'batch'.")
+    if batch_size is not None and (not whole(batch_size) or batch_size < 1):
+        raise ValueError(f"batch_size is {brief(batch_size)}; it takes at least 1.")
     return function
 
 
+def per_tower(options: dict, image_options: dict | None, text_options: dict | None) -> dict[str, dict]:
+    """The options of each tower: those of both, and over them its own."""
+    asked = {"image": image_options, "text": text_options}
+    for kind, own in asked.items():
+        if own is not None and not (isinstance(own, dict) and all(isinstance(key, str) for key in own)):
+            raise TypeError(f"{kind}_options are {brief(own)}; pass a dict of options by name, as {{'layer': 9}}.")
+    return {kind: options | (own or {}) for kind, own in asked.items()}
+
+
 def check_options(name: str, function: Callable, options: dict) -> None:
-    """Refuse an option that the method does not have, or a value of another type than its default's."""
+    """Refuse an option that the method does not have, or a value of another kind than its default's.
+
+    Whole numbers are at least 1 where the default is, else at least 0 (None stands for one); numbers are finite. What
+    else a method asks of an option it checks itself.
+    """
     known = {k: p for k, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
     for key, value in options.items():
         if key not in known:
             raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}.")
         default = known[key].default
-        kind = next((k for k in (Integral, Real, str) if isinstance(default, k)), Integral)  # None: a layer
-        if key == "seed" and isinstance(value, Sequence) and not isinstance(value, str):
+        if key == "seed":
+            check_seed(f"{name}: seed", value)
             continue
         if "Tensor" in str(known[key].annotation):
-            if value is not None and not isinstance(value, torch.Tensor):
-                raise TypeError(f"{name}: option {key!r} takes a tensor, not a {type(value).__name__}.")
-            continue
-        wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))
-        if wrong and not (value is None and default is None):
-            words = {Integral: "an integer", Real: "a number", str: "a string"}[kind]
-            raise TypeError(f"{name}: option {key!r} takes {words}, not {value!r}.")
+            fits, takes = isinstance(value, torch.Tensor), "a tensor"
+        elif isinstance(default, bool):
+            fits, takes = isinstance(value, bool), "True or False"
+        elif isinstance(default, str):
+            fits, takes = isinstance(value, str), "a string"
+        elif isinstance(default, Real) and not isinstance(default, Integral):
+            fits, takes = isinstance(value, Real) and not isinstance(value, bool), "a number"
+        else:
+            fits, takes = whole(value), "an integer"
+        if not fits and not (value is None and default is None):
+            raise TypeError(f"{name}: option {key!r} takes {takes}, not {brief(value)}.")
+        if takes == "a number" and not math.isfinite(value):
+            raise ValueError(f"{name}: option {key!r} is {value}; it takes a finite number.")
+        least = 1 if default else 0
+        if takes == "an integer" and value is not None and value < least:
+            raise ValueError(f"{name}: {key} is {value}; it takes at least {least}.")
+
+
+def whole(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_seed(name: str, value) -> None:
+    if not is_seed(value):
+        raise TypeError(f"{name} is {brief(value)}; it takes a whole number of 64 bits, or one for each pair.")
+
+
+def is_seed(value) -> bool:
+    """Whether something is a seed, or several in a row."""
+    several = list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+    return all(whole(seed) and -(2**63) <= seed < 2**63 for seed in several)
 
 
 def check_seeds(per_tower: dict, count: int) -> None:

@@ -14,7 +14,7 @@ from ..clip.clip import Clip, default_batch
 from ..clip.similarity import cosine
 from ..clip.tower import Tower
 from ..common.checks import check_choice
-from ..maps.explanation import Explanation
+from ..maps.explanation import Explanation, check_explanation
 
 PROTOCOLS = ("published", "corrected")
 
@@ -41,7 +41,7 @@ def confidence(clip: Clip, ex: Explanation, protocol: str = "published", *,
     >>> nib.confidence(clip, ex, protocol="corrected").mean()
     """
     check_choice("protocol", protocol, PROTOCOLS)
-    ex.need("image", "text")
+    check_explanation(ex, "image", "text")
     images, captions = ex.features_of(clip)
     step, frames = batch_size or default_batch(clip), []
     for first in range(0, len(ex), step):

@@ -15,7 +15,7 @@ from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
 from ..clip.similarity import cosine
 from ..common.checks import check_choice, check_whole
-from ..maps.explanation import Explanation
+from ..maps.explanation import Explanation, check_explanation
 
 FILLS = ("mean", "blur", "zero")
 Curve = tuple[Tensor, Tensor]  # fraction of the parts (B, K) and cosine (B, K)
@@ -72,7 +72,7 @@ def trace(clip: Clip, ex: Explanation, fill: str, points: int, batch_size: int |
     """The four curves of one batch of pairs after the other."""
     check_choice("fill", fill, FILLS)
     check_whole("points", points, 1)
-    ex.need("image", "text")
+    check_explanation(ex, "image", "text")
     images, texts = ex.features_of(clip)
     step = batch_size or default_batch(clip)
     for first in range(0, len(ex), step):

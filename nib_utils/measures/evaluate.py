@@ -1,7 +1,6 @@
 """Run a method over many pairs and measure it; what is done is kept, so an interrupted run goes on."""
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections import Counter
@@ -9,15 +8,13 @@ from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from ..clip.clip import Clip
 from ..common.checks import check_whole, need_columns
-from ..common.files import HERE, write_whole
 from ..common.progress import progress
-from ..data.pairs import manifest
 from ..maps.explain import explain, warn_blank
-from ..maps.options import check_request
+from ..maps.options import check_request, check_seed, per_tower
+from . import cache as kept
 from .confidence import PROTOCOLS, confidence
 
 
@@ -34,13 +31,14 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     """
     need_columns(pairs, "image", "caption")
     check_whole("chunk", chunk, 1)
-    per_tower = dict(image_options=image_options or {}, text_options=text_options or {})
-    asked = {kind: options | per_tower[f"{kind}_options"] for kind in ("image", "text")}
+    asked = per_tower(options, image_options, text_options)
+    own = dict(image_options=image_options or {}, text_options=text_options or {})
     function = check_request(clip, method, asked)
-    work = (clip, pairs, method, options | per_tower, seed, truncate)
-    file = None if cache is None else Path(cache) / f"{fingerprint(*work)}.csv"
+    check_seed("seed", seed)
+    work = (clip, pairs, method, options | own, seed, truncate)
+    file = None if cache is None else Path(cache) / f"{kept.fingerprint(*work)}.csv"
     ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
-    done = pd.read_csv(file) if file is not None and file.exists() else pd.DataFrame()
+    done = pd.DataFrame() if file is None else kept.read(file)
     blank, new = Counter(), len(pairs) - len(done)
     with progress(len(pairs), method, done=len(done)) as bar:
         for first in range(len(done), len(pairs), chunk):
@@ -48,10 +46,9 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             start = time.perf_counter()
             pixels, captions = clip.pixels(list(part.image), first), ids[first : first + chunk]  # read once for all
             chance = {"seed": seed} if function.about.noise else {}
-            here = {name: from_row(chance | given, first, len(part)) for name, given in per_tower.items()}
+            here = {name: from_row(chance | given, first, len(part)) for name, given in own.items()}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
-                warnings.filterwarnings("ignore", ".*has never learnt")  # said above
                 ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
                 columns = [confidence(clip, ex, protocol).add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
@@ -60,8 +57,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)
             if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(file, lambda part, done=done: done.to_csv(part, index=False))
+                kept.write(file, done)
             bar.update(len(part))
     warn_blank(clip, method, asked, blank, new)
     return done
@@ -73,22 +69,3 @@ def from_row(options: dict, first: int, count: int) -> dict:
     if seed is None:
         return options
     return options | {"seed": seed + first if isinstance(seed, Integral) else list(seed)[first : first + count]}
-
-
-def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, seed: int, truncate: bool = False) -> str:
-    """A name for exactly this work: the weights, the pairs, the method and its options, and the package's code."""
-    digest = hashlib.sha256()
-    for parameter in clip.model.parameters():
-        digest.update(parameter.detach().float().cpu().numpy().tobytes())
-    for file in sorted(HERE.rglob("*.py")):
-        digest.update(file.read_bytes())
-    for image in pairs["image"]:
-        if isinstance(image, (str, Path)) and (path := Path(image).resolve()).is_file():
-            state = path.stat()  # a file of the same name may hold another picture
-            digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
-    for given in (options, *options.values()):
-        for value in given.values() if isinstance(given, dict) else ():
-            if isinstance(value, torch.Tensor):  # its repr leaves most of it out
-                digest.update(value.detach().float().cpu().numpy().tobytes())
-    words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, seed, truncate]
-    return f"{method}-{hashlib.sha256(digest.digest() + repr(words).encode()).hexdigest()[:24]}"

@@ -1,6 +1,9 @@
 """Does a map lie on the object that a phrase names? Measured on exact masks, or boxes."""
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import numpy as np
 import pandas as pd
 import torch
@@ -8,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.clip import Clip
-from ..common.checks import check_choice, need_columns
+from ..common.checks import brief, check_choice, need_columns
 from ..maps.explain import explain
 from ..maps.options import check_request
 from .masks import check_masks, left, seen
@@ -73,8 +76,10 @@ def iou(maps: Tensor, masks: Tensor, keep: str | float = "area") -> Tensor:
         last = flat.sort(1, descending=True).values.gather(1, area - 1)  # (B, 1)
         above, tied = flat > last, flat == last
         share = above + tied * (area - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)  # (B, H W) in 0..1
+    elif isinstance(keep, Real) and not isinstance(keep, bool) and abs(keep) < math.inf:
+        share = (flat >= float(keep)).float()
     else:
-        share = (flat >= keep).float()
+        raise TypeError(f"keep is {brief(keep)}; pass 'area' or the least value of the pixels to keep.")
     both = (share * inside).sum(1)
     return both / (share.sum(1) + inside.sum(1) - both)
 

@@ -3,18 +3,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..clip.pictures import Preprocess
+from ..clip.pictures import Preprocess, size_of
+from ..common.checks import brief
 
 
 def check_masks(maps: Tensor, masks: Tensor, spread: bool = False) -> None:
     """Refuse maps and masks that cannot be compared; maps of patches are yet to be spread over a mask's pixels."""
+    for name, given in (("maps", maps), ("masks", masks)):
+        if not isinstance(given, Tensor):
+            raise TypeError(f"{name} are {brief(given)}; pass a tensor (B, H, W).")
     alike = len(maps) == len(masks) if spread and maps.ndim == masks.ndim == 3 else maps.shape == masks.shape
     if maps.ndim != 3 or not alike or masks.dtype != torch.bool:
         form = "(B, gh, gw) and (B, H, W)" if spread else "both as (B, H, W)"
@@ -35,7 +38,10 @@ def box_masks(boxes, H: int, W: int) -> Tensor:
 
     >>> masks = nib.box_masks([(10, 20, 40, 60)], 64, 64)
     """
-    boxes = torch.as_tensor(np.asarray(boxes, float).reshape(-1, 4))
+    try:
+        boxes = torch.as_tensor(np.asarray(boxes, float).reshape(-1, 4))
+    except (TypeError, ValueError):
+        raise TypeError(f"boxes are {brief(boxes)}; pass four numbers (x0, y0, x1, y1) for each.") from None
     x0, y0, x1, y1 = boxes.T[:, :, None]  # (B, 1) each
     x, y = torch.arange(W) + 0.5, torch.arange(H) + 0.5
     masks = ((y0 <= y) & (y < y1))[:, :, None] & ((x0 <= x) & (x < x1))[:, None]
@@ -58,17 +64,6 @@ def seen(mask: np.ndarray, image, where: str, preprocess: Preprocess) -> np.ndar
         raise ValueError(f"{where}: the mask has shape {mask.shape}, but its picture {picture} and the model's input "
                          f"{model}, (H, W) each; pass the mask at one of these two sizes.")
     return crop_masks(mask[None], preprocess)[0]
-
-
-def size_of(image) -> tuple[int, int] | None:
-    """The (H, W) of a PIL image, or of the picture at a path, not decoded; None of what is neither."""
-    try:
-        if isinstance(image, (str, Path)):
-            with Image.open(image) as picture:
-                return picture.size[::-1]
-    except OSError:  # `explain` says what is wrong with it
-        return None
-    return image.size[::-1] if isinstance(image, Image.Image) else None
 
 
 def left(masks: Tensor, phrases: list[str], broken: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..maps.explanation import Explanation
+from ..maps.explanation import Explanation, check_explanation
 
 
 def word_accuracy(ex: Explanation, content: Sequence[Sequence[str]]) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def word_accuracy(ex: Explanation, content: Sequence[Sequence[str]]) -> pd.DataF
     >>> ex = nib.explain(clip, list(pairs.image), list(pairs.caption), only="text")
     >>> nib.word_accuracy(ex, pairs.content).mean()
     """
-    ex.need("text")
+    check_explanation(ex, "text")
     content = list(content)
     if len(content) != len(ex):
         raise ValueError(f"{len(ex)} captions and {len(content)} lists of words were given; pass as many of each.")

@@ -32,7 +32,7 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
                 h = kinder_block(block, h)
             features.append(tower.project(kinder_norm(tower.post, pick(h, part.at))))
         gradient = part.gradient(features[-1], start, kinder_cosine)
-        found.append((part, (gradient * start[part.row]).detach().float().sum(-1)))
+        found.append((part, (gradient.float() * start[part.row].detach().float()).sum(-1)))
     reading.own.feature = torch.cat(features).detach()
     return reading.in_order(found)
 

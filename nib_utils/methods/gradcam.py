@@ -21,5 +21,6 @@ def gradcam(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None
     >>> scores = gradcam(clip.image, reading, clip.encode_text("a cat"))
     """
     layer = resolve(tower, layer, 10 / 12)
-    products = (stream_gradient(tower, reading, target, layer) * reading.stream(layer)).float().sum(-1)
+    gradient, stream = stream_gradient(tower, reading, target, layer), reading.stream(layer)
+    products = (gradient.float() * stream.float()).sum(-1)  # rounded to half precision, what cancels would not
     return only_pooled(products, tower, reading, layer).relu()

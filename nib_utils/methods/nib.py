@@ -42,15 +42,19 @@ def nib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = N
     else:
         path = lambda k, b: k.to(z.dtype) * z[b, : k.shape[1]]
     scores = torch.zeros(len(reading), z.shape[1], device=z.device)  # (B, T)
-    paths = own.lengths.argsort().repeat_interleave(steps)  # the rows of all paths, captions of like length together
+    order = own.lengths.argsort()  # captions of like length together
+    paths = order.repeat_interleave(steps)  # the rows of all paths
     share = torch.arange(1, steps + 1, device=z.device).repeat(len(z)) / steps
-    for u, k in zip(paths.split(reading.rows), share.split(reading.rows)):
+    ends = []  # the features where the path arrives, those of the inputs themselves
+    for u, shares in zip(paths.split(reading.rows), share.split(reading.rows)):
         T = int(own.lengths[u].max())
-        k = k[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
+        k = shares[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
         with torch.enable_grad():
             feature = tower.finish(path(k, u), layer, own.at[u])
         row, pair = reading.asked(u)
         scores[:, :T].index_add_(0, pair, pair_gradients(feature, k, row, target[pair])[..., 0])
+        ends.append(feature.detach()[shares == 1])
+    own.feature = torch.cat(ends)[order.argsort()]
     return only_pooled(scores / steps, tower, reading, entered)
 
 

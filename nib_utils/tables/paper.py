@@ -1,13 +1,13 @@
 """The numbers that the NIB paper reports, and what follows from them."""
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..batch.results import slug
 from ..common.files import data_file
 from .ranked import ranked
 
@@ -46,27 +46,36 @@ def main_table(rows: pd.DataFrame, dataset: str, single: Mapping[str, float]) ->
     return table.join(paper, how="outer", sort=False) if len(paper) else table
 
 
-def beside_published(root: str | Path, model: str) -> pd.DataFrame:
+def beside_published(root: str | Path, model: str, running: Mapping[str, Path] | None = None) -> pd.DataFrame:
     """Every number of the paper's main table, and ours where `main_table` has been run on that dataset.
 
-    root: the folder of main_table's results; model: whose. Columns dataset, method, metric, paper, measured
-    (published protocol, or pairs per second one at a time), NaN where there is nothing to set beside it.
+    root: the folder of main_table's results; model: whose; running: {dataset: folder} of a run that has no record
+    yet. Of several runs on a dataset the one with the most pairs counts. Columns dataset, method, metric, paper,
+    measured (published protocol, or pairs per second one at a time), NaN where there is nothing to set beside it.
 
     >>> tables.beside_published("results/main_table", "ViT-B/32").dropna()
     """
-    frames = []
+    frames, folders = [], largest_runs(Path(root), model) | dict(running or {})
     for dataset in DATASETS:
         paper = published_table(dataset)
         long = paper.rename_axis("method").reset_index().melt("method", var_name="metric", value_name="paper")
         ours = {}
         for name, columns in (("main_table", {f"published_{m}": m for m in METRICS}), ("speed", {"fps_single": "fps"})):
-            file = Path(root) / f"{slug(model)}-{dataset}" / f"{name}.csv"
-            if file.exists():
+            file = folders[dataset] / f"{name}.csv" if dataset in folders else None
+            if file and file.exists():
                 found = pd.read_csv(file, index_col=0).rename(columns=columns)
                 ours |= {(m, c): found.loc[m, c] for m in found.index for c in columns.values()}
         long["measured"] = [ours.get(key, np.nan) for key in zip(long["method"], long["metric"])]
         frames.append(long.assign(dataset=dataset))
     return pd.concat(frames, ignore_index=True)[["dataset", "method", "metric", "paper", "measured"]]
+
+
+def largest_runs(root: Path, model: str) -> dict[str, Path]:
+    """The folder of each data set's run of most pairs with this model, by the records that lie under `root`."""
+    found = [(json.loads(file.read_text(encoding="utf-8")), file.parent) for file in sorted(root.glob("*/*.json"))]
+    same = [(record, folder) for record, folder in found if record.get("parameters", {}).get("model") == model]
+    return {record["parameters"].get("dataset"): folder for record, folder in sorted(
+        same, key=lambda run: run[0].get("pairs", 0))}
 
 
 def headlines() -> pd.DataFrame:

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from ..common.checks import check_choice, check_whole
+from ..common.checks import brief, check_choice, check_whole, in_order
 
 DRAWS = 20_000  # random signs of a paired test: the least p is 1 / 20001, small enough for hundreds of comparisons
 CHUNK = 4_000_000  # random signs in work at a time
@@ -24,7 +25,10 @@ def interval(values, level: float = 0.95, draws: int = 2000, seed: int = 0) -> t
     >>> nib.interval(rows["image_drop"])
     (9.1, 12.3)
     """
-    values = np.asarray(values, float)
+    try:
+        values = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise TypeError(f"values are {brief(values)}; pass numbers.") from None
     if values.ndim != 1 or not len(values):
         raise ValueError(f"values have shape {values.shape}; pass at least one, along one axis.")
     low, high = intervals(values[:, None], level, draws, seed)
@@ -39,7 +43,9 @@ def summary(rows: pd.DataFrame, metrics: str | Sequence[str], by: str = "method"
 
     >>> nib.summary(rows, ["corrected_image_drop"]).loc["nib"]
     """
-    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    metrics = [metrics] if isinstance(metrics, str) else in_order("metrics", metrics, "names of columns")
+    if not metrics:
+        raise ValueError("no metrics are asked for; pass the name of at least one column.")
     need_measures(rows, by, *metrics)
     found = {}
     for name, group in rows.groupby(by, sort=False):
@@ -137,6 +143,9 @@ def paired(rows: pd.DataFrame, metric: str, by: str, unit: str) -> pd.DataFrame:
 
 
 def need_measures(rows: pd.DataFrame, *names: str) -> None:
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise TypeError(f"the column {brief(odd[0])} is asked for; pass the name of one, as \"drop\".")
     missing = [name for name in names if name not in getattr(rows, "columns", ())]
     if missing or not len(rows):
         lacking = f"the rows lack the column {missing[0]!r}" if missing else "there are no rows"
@@ -156,8 +165,8 @@ def intervals(values: np.ndarray, level: float = 0.95, draws: int = 2000,
     """Bootstrap intervals (M,), (M,) of the means of columns (n, M), all from the same resampled rows."""
     finite(values)
     check_whole("draws", draws, 1)
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level!r}; pass a number between 0 and 1.")
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(f"level is {brief(level)}; pass a number between 0 and 1.")
     if len(values) == 1:  # every resample is that row, of which scipy makes no interval
         return values[0].copy(), values[0].copy()
     found = scipy.stats.bootstrap(

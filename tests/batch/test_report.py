@@ -10,10 +10,10 @@ from nib_utils.tables.overview import overview
 
 @pytest.fixture
 def root(tmp_path):
-    for notebook, run in (("speed", "mini"), ("main_table", "mini")):
-        store = Results(tmp_path, notebook, run, "shapes", {"n": 3})
+    for notebook in ("speed", "main_table"):
+        store = Results(tmp_path, notebook, {"n": 3})
         store.table("table", pd.DataFrame({"caption": ["<script>alert(1)</script>", "a & b"] * 20, "value": range(40)}))
-        Image.new("RGB", (4, 4)).save(store.place("picture.png"))
+        store.product("picture.png", Image.new("RGB", (4, 4)).save)
         store.close()
     return tmp_path
 
@@ -24,7 +24,7 @@ def test_a_page_has_every_run_in_order_with_its_pictures_inside(root):
     page = report.page(found, "Title <b>", rows=5)
     assert page.count("data:image/png;base64,") == 2 and "the first 5 of 40 rows" in page
     assert "<script>" not in page and "&lt;script&gt;" in page and "Title &lt;b&gt;" in page
-    assert page.index("main_table, mini-shapes</h2>") < page.index("speed, mini-shapes</h2>")
+    assert page.index("main_table, mini-shapes-n3</h2>") < page.index("speed, ViT-B-32-random-n3</h2>")
     report.write(page, root / "page.html")
     assert (root / "page.html").read_text() == page
 
@@ -41,11 +41,19 @@ def test_without_results_there_is_a_sentence(tmp_path):
 def test_an_overview_joins_what_is_there(tmp_path):
     with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness for mini-shapes"):
         overview(tmp_path)
-    store = Results(tmp_path, "localization", "mini", "shapes", {})
+    store = Results(tmp_path, "localization", {})
     store.table("localization", pd.DataFrame({"method": ["nib", "random"], "pointing": [0.6, 0.1], "pointing_low": [0.5, 0],
                                               "pointing_rank": ["1", "2"], "mass": [0, 0]}))
-    store = Results(tmp_path, "faithfulness", "mini", "shapes", {})
+    store = Results(tmp_path, "faithfulness", {})
     store.table("areas", pd.DataFrame({"fill": ["mean", "zero"], "method": ["nib", "nib"], "image_deletion_auc": [0.3, 9]}))
     table = overview(tmp_path)
     assert list(table) == ["pointing", "pointing_low", "pointing_rank", "image_deletion"]
     assert table.loc["nib"].tolist() == [0.6, 0.5, "1", 0.3] and pd.isna(table.loc["random", "image_deletion"])
+
+
+def test_an_overview_is_of_the_run_that_most_notebooks_have(tmp_path):
+    for name, file, runs in (("localization", "localization", ("ViT-B-32-coco", "mini-shapes")), ("main_table", "main_table", ("ViT-B-32-coco",))):
+        for run in runs:
+            (tmp_path / name / run).mkdir(parents=True)
+            pd.DataFrame({"method": [run], "pointing": [0.5], "corrected_image_drop": [1.0]}).to_csv(tmp_path / name / run / f"{file}.csv")
+    assert overview(tmp_path).index.tolist() == ["ViT-B-32-coco"] and overview(tmp_path, "mini-shapes").index.tolist() == ["mini-shapes"]

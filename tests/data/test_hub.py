@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
+from nib_utils.data.hub import picture
 
 
 def png(colour: int) -> bytes:
@@ -142,3 +143,10 @@ def test_the_package_itself_reads_a_local_folder(tmp_path):
     datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "data" / "train.parquet"))
     pairs = nib.load_pairs(f"hf:{tmp_path / 'data'}", tmp_path / "cache", n=2, order="sorted")
     assert pairs["caption"].tolist() == ["a", "b"] and red(pairs) == [0, 1]
+
+
+def test_a_huge_picture_of_the_hub_is_named_with_its_row(tmp_path, monkeypatch):
+    Image.new("L", (40, 40)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="hf:x/y: row 1 has no picture in the column 'image' .*1600 pixels"):
+        picture("x/y", [{"image": {"bytes": (tmp_path / "huge.png").read_bytes()}}], "image", 0)

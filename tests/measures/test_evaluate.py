@@ -7,6 +7,7 @@ import tiny
 from PIL import Image
 
 import nib_utils as nib
+from nib_utils.measures import cache
 from nib_utils.measures import evaluate as evaluation
 
 
@@ -31,7 +32,7 @@ def test_an_interrupted_evaluation_goes_on(clip, pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "explain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
-    assert len(pd.read_csv(next(tmp_path.glob("random-*.csv")))) == 8 and not list(tmp_path.glob("*.part"))
+    assert len(pd.read_csv(next(tmp_path.glob("random-*.csv")), comment="#")) == 8 and len(list(tmp_path.iterdir())) == 1
     seen.clear()
     resumed = nib.evaluate(clip, pairs, "random", chunk=4, cache=tmp_path, seed=3)
     assert seen == [4]
@@ -62,7 +63,7 @@ def test_what_is_no_table_of_pairs_is_refused(clip, pairs):
 
 
 def test_other_work_is_not_taken_for_this(clip, pairs):
-    names = {evaluation.fingerprint(*work) for work in (
+    names = {cache.fingerprint(*work) for work in (
         (clip, pairs, "nib", {}, 0), (clip, pairs, "nib", {"layer": 1}, 0), (clip, pairs, "m2ib", {}, 0),
         (clip, pairs, "nib", {}, 1), (clip, pairs.head(3), "nib", {}, 0),
         (nib.wrap(tiny.openai(layers=4, image_size=224)), pairs, "nib", {}, 0))}

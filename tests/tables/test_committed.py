@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 import nib_utils as nib
+from nib_utils.batch.books import REPRODUCE, defaults
+from nib_utils.batch.names import run_folder
 from nib_utils.tables.paper import headlines
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -26,9 +28,16 @@ def test_every_file_of_a_record_is_there_and_no_other(file):
 
 
 def test_every_notebook_of_the_batch_has_its_results():
-    line = next(part for part in (RESULTS.parent / "Makefile").read_text().split("\n\n") if part.startswith("reproduce:"))
-    names = line.replace("\\\n", " ").split("$(RUN)")[1].split()
-    assert set(names) <= {f.stem for f in RECORDS} | {"report"} and "main_table" in names
+    assert set(REPRODUCE) <= {f.stem for f in RECORDS} and "main_table" in REPRODUCE
+    assert "\t$(RUN) all\n" in (RESULTS.parent / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("file", RECORDS, ids=lambda f: f.stem)
+def test_a_folder_is_called_what_its_record_asks_for(file):
+    """So the same command writes there again, and one with other parameters elsewhere."""
+    asked = json.loads(file.read_text())["parameters"]
+    assert set(asked) | {"results"} == set(defaults(file.stem))
+    assert run_folder(RESULTS, file.stem, asked) == file.parent
 
 
 @pytest.mark.parametrize("method", ["nib", "chefer", "gradcam_pooled", "legrad", "random"])

@@ -1,4 +1,5 @@
 """The paper's own numbers, and ours beside them."""
+import json
 
 import numpy as np
 import pandas as pd
@@ -33,11 +34,16 @@ def test_headlines_follow_from_the_papers_own_table():
 def test_published_numbers_stand_beside_measured_ones_or_a_blank(tmp_path):
     blank = beside_published(tmp_path, "ViT-B/32")
     assert len(blank) == 3 * 8 * 5 and blank.paper.notna().all() and blank.measured.isna().all()
-    folder = tmp_path / "ViT-B-32-cc"
-    folder.mkdir()
+    folder, small = tmp_path / "ViT-B-32-cc-n1000-0a1b2c", tmp_path / "ViT-B-32-cc-n2-0a1b2c"
     rows = pd.DataFrame({"published_image_drop": [2.5], "published_image_increase": [3.0], "published_text_drop": [4.0],
                          "published_text_increase": [5.0]}, index=pd.Index(["nib"], name="method"))
-    rows.to_csv(folder / "main_table.csv")
+    for place, pairs, drop in ((folder, 1000, 2.5), (small, 2, 9.0)):
+        place.mkdir()
+        rows.assign(published_image_drop=drop).to_csv(place / "main_table.csv")
+        made = {"parameters": {"model": "ViT-B/32", "dataset": "cc"}, "pairs": pairs}
+        (place / "main_table.json").write_text(json.dumps(made))
+    running = beside_published(tmp_path, "ViT-B/32", {"cc": small}).set_index(["dataset", "method", "metric"])
+    assert running.loc[("cc", "nib", "image_drop"), "measured"] == 9 and beside_published(tmp_path, "x").measured.isna().all()
     found = beside_published(tmp_path, "ViT-B/32").set_index(["dataset", "method", "metric"])
     assert found.loc[("cc", "nib", "image_drop"), "measured"] == 2.5 and found.measured.notna().sum() == 4
     assert found.loc[("cc", "nib", "image_drop"), "paper"] == 0.9439

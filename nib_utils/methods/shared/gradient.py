@@ -8,14 +8,15 @@ from ...clip.tower import Reading, Tower
 
 
 def stream_gradient(tower: Tower, reading: Reading, target: Tensor, layer: int) -> Tensor:
-    """d cosine / d h_layer, (B, T, D)."""
-    found, features = [], []
+    """d cosine / d h_layer, (B, T, D), from float32 on: of a model in half precision, words would change places."""
+    wide, found, features = torch.promote_types(tower.dtype, torch.float32), [], []
+    end = tower if wide == tower.dtype else tower.wide(layer)
     for part in reading.parts(reading.own.stream(layer), target):
-        h = part.start.clone().requires_grad_()
+        h = part.start.to(wide, copy=True).requires_grad_()
         with torch.enable_grad():
-            features.append(tower.finish(h, layer, part.at))
+            features.append(end.finish(h, layer, part.at))
         found.append((part, part.gradient(features[-1], h)))
-    reading.own.feature = torch.cat(features).detach()
+    reading.own.feature = torch.cat(features).detach().to(tower.dtype)
     return reading.in_order(found)
 
 

@@ -1,22 +1,17 @@
 """Wrapped models give their library's own features and are left as they came; what cannot be wrapped says why."""
-import json
-import shutil
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 import torch
-from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import nn
+from weights import check, raises, sentence
 
-from nib_utils.clip import from_open_clip as open_clip_clip
-from nib_utils.clip.captions import EOS, SOS, Tokenizer, clip_bpe
-from nib_utils.clip.clip import LIBRARIES, library_of, load_clip, wrap
-from nib_utils.clip.pictures import Preprocess
+from nib_utils.clip.captions import Tokenizer
+from nib_utils.clip.clip import LIBRARIES, library_of, wrap
+from nib_utils.loading.load import load_clip
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reference_outputs.npz"
 
@@ -62,13 +57,6 @@ def make(name: str) -> nn.Module:
     return function(**options)
 
 
-def sentence(error) -> str:
-    """The message of an error, which has to be one sentence on one line."""
-    text = str(error.value)
-    assert text.endswith((".", "?")) and "\n" not in text and len(text) < 900 and "weights_only" not in text, text
-    return text
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_features_are_the_librarys_own(name):
     model, size = make(name), MODELS[name][1].get("image_size", 64)
@@ -83,15 +71,6 @@ def test_features_are_the_librarys_own(name):
     assert clip.image.grid == (size[0] // patch, size[1] // patch) and clip.preprocess.size == size
     vocabulary, positions = clip.text.parts["vocabulary"], clip.text.parts["positions"]
     assert torch.equal(clip.text.tokens(long[:, :9]), vocabulary[long[:, :9]] + positions[:9])
-
-
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_attention_implementation_does_not_matter(attention):
-    model, x, ids = tiny.hf(), tiny.pixels(2), tiny.captions()
-    model.set_attn_implementation(attention)
-    image, text = tiny.features(model, x, tiny.padded(ids))
-    assert (wrap(model).encode_image(x) - image).abs().max() < 1e-5
-    assert (wrap(model).encode_text(ids) - text).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("name", EACH_LIBRARY)
@@ -192,40 +171,6 @@ def test_one_set_of_weights_is_one_answer_in_three_libraries():
         assert (image - images[0]).abs().max() < 1e-5 and (text - texts[0]).abs().max() < 1e-5
 
 
-# Pictures and words
-
-def picture(width: int, height: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-@pytest.mark.parametrize("size, config", [
-    ((64, 64), dict()), ((64, 64), dict(resize_mode="squash")),
-    ((64, 96), dict()), ((64, 96), dict(resize_mode="squash")),
-    ((64, 64), dict(interpolation="bilinear", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)))], ids=str)
-def test_pixels_are_open_clips_own(size, config):
-    from dataclasses import asdict
-
-    from open_clip import set_model_preprocess_cfg
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
-    model, config = tiny.open_clip(image_size=size), PreprocessCfg(size=size, **config)
-    set_model_preprocess_cfg(model, asdict(config))
-    clip, own = wrap(model), image_transform_v2(config, is_train=False)
-    for image in (picture(200, 131), picture(50, 120)):
-        assert (clip.preprocess(image) - own(image)).abs().max() < 1e-5
-
-
-def test_resizing_nobody_knows():
-    from open_clip import set_model_preprocess_cfg
-
-    model = tiny.open_clip()
-    set_model_preprocess_cfg(model, dict(size=64, mean=(0, 0, 0), std=(1, 1, 1), resize_mode="longest"))
-    with pytest.raises(ValueError) as error:
-        wrap(model)
-    assert "'longest'" in sentence(error)
-    assert wrap(model, preprocess=Preprocess((64, 64))).preprocess.size == (64, 64)
-
-
 def test_a_tokenizer_of_another_vocabulary():
     small = tiny.hf(text=dict(vocab_size=100, eos_token_id=99))
     with pytest.raises(ValueError) as error:
@@ -305,72 +250,7 @@ def test_what_is_no_clip_at_all():
     assert "torch.nn.modules.linear.Linear" in sentence(error)
 
 
-def test_an_adapter_is_not_taken_for_its_base_layer():
-    class Adapted(nn.Module):  # as peft does: the base layer's weight under the old name, and something added to it
-        def __init__(self, base):
-            super().__init__()
-            self.weight, self.bias = base.weight, base.bias
-
-        def forward(self, x):
-            return nn.functional.linear(x, self.weight, self.bias) + x
-
-    model = tiny.hf()
-    attention = model.text_model.encoder.layers[0].self_attn
-    attention.q_proj = Adapted(attention.q_proj)
-    with pytest.raises(ValueError) as error:
-        wrap(model)
-    assert "merge adapters" in sentence(error)
-
-
 # Loading
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """One set of weights in every form that load_clip reads, and its features."""
-    root = tmp_path_factory.mktemp("weights")
-    model = tiny.hf(heads=1)
-    state = tiny.openai_names(model.state_dict())
-    torch.save(state, root / "state.pt")
-    torch.save({"epoch": 3, "state_dict": state}, root / "training.pt")
-    save_file(state, root / "state.safetensors")
-    archive(state, root / "archive.pt")
-    model.save_pretrained(root / "hf")
-    folder = root / "open_clip"
-    folder.mkdir()
-    config = dict(model_cfg=tiny.open_clip_config(heads=1, quick_gelu=True),
-                  preprocess_cfg=dict(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25], interpolation="bilinear"))
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    save_file(state, folder / "open_clip_model.safetensors")
-    return dict(root=root, state=state, config=config["model_cfg"],
-                features=tiny.features(model, tiny.pixels(2), tiny.padded(tiny.captions())))
-
-
-def archive(state, file):
-    """Weights as OpenAI publishes them: a TorchScript archive that also holds three numbers."""
-    model = tiny.openai()
-    model.load_state_dict(state)
-    for name, value in (("input_resolution", 64), ("context_length", 77), ("vocab_size", 49408)):
-        vars(model).pop(name, None)
-        model.register_buffer(name, torch.tensor(value))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing is deprecated, and OpenAI's files are traced
-        torch.jit.trace(model, (tiny.pixels(1), tiny.padded(tiny.captions()[:1])), check_trace=False).save(str(file))
-
-
-@pytest.fixture
-def arch(files, monkeypatch):
-    """The name under which open_clip knows the tiny architecture, with GELU, as long as a test runs."""
-    from open_clip import factory
-
-    monkeypatch.setitem(factory._MODEL_CONFIGS, "ViT-T-32", files["config"] | dict(quick_gelu=False))
-    monkeypatch.setitem(factory._MODEL_CONFIGS, "ViT-T-32-quickgelu", files["config"])
-    return "ViT-T-32"
-
-
-def check(clip, files):
-    for got, want in zip((clip.encode_image(tiny.pixels(2)), clip.encode_text(tiny.captions())), files["features"]):
-        assert got.dtype == torch.float32 and (got - want).abs().max() < 1e-5
-
 
 @pytest.mark.parametrize("spec", [
     "{}/state.pt", "{}/training.pt", "{}/state.safetensors", "{}/archive.pt", "hf:{}/hf",
@@ -384,152 +264,6 @@ def test_local_files(files, arch, spec):
     assert load_clip(spec, device="cpu", dtype=torch.bfloat16).dtype == torch.bfloat16
 
 
-def test_open_clips_own_pixel_statistics(files):
-    clip = load_clip(f"open_clip:local-dir:{files['root']}/open_clip", device="cpu")
-    assert clip.preprocess == Preprocess((64, 64), (0.5,) * 3, (0.25,) * 3, False, Image.Resampling.BILINEAR)
-
-
-def test_a_published_tag_brings_its_activation(files, arch, monkeypatch):
-    """open_clip builds what ARCH says, and OpenAI's weights then give wrong numbers; here the tag decides."""
-    from open_clip import pretrained
-
-    tag = pretrained._pcfg() | dict(file=str(files["root"] / "state.pt"))
-    monkeypatch.setitem(pretrained._PRETRAINED, arch, dict(quick=tag | dict(quick_gelu=True), plain=tag))
-    with pytest.warns(UserWarning, match="trained with QuickGELU"):
-        check(load_clip(f"open_clip:{arch}@quick", device="cpu"), files)
-    gelu = load_clip(f"open_clip:{arch}@plain", device="cpu").encode_image(tiny.pixels(2))
-    assert (gelu - files["features"][0]).abs().max() > 1e-3
-
-
-def write_tokenizer(folder):
-    """CLIP's vocabulary in the files of transformers."""
-    from clip.simple_tokenizer import SimpleTokenizer
-
-    bpe = SimpleTokenizer()
-    (folder / "vocab.json").write_text(json.dumps(bpe.encoder))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, bpe.bpe_ranks)]))
-    (folder / "tokenizer_config.json").write_text(json.dumps(dict(
-        tokenizer_class="CLIPTokenizer", bos_token="<|startoftext|>", eos_token="<|endoftext|>",
-        unk_token="<|endoftext|>", pad_token="<|endoftext|>")))
-
-
-def test_a_hub_folder_with_its_own_words_and_pictures(files, tmp_path):
-    folder = copy(files["root"] / "hf", tmp_path / "hf")
-    write_tokenizer(folder)
-    processor = dict(size={"height": 64, "width": 64}, image_mean=[0.1, 0.2, 0.3], image_std=[1, 1, 1], resample=2)
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    clip, text = load_clip(f"hf:{folder}", device="cpu"), "A photo of a Cat's hat, unbelievably 12!"
-    assert clip.tokenizer.encode(text) == clip_bpe().encode(text)
-    words = clip.tokenizer.words(clip.tokenizer.encode(text))
-    assert words == clip_bpe().words(clip_bpe().encode(text)) and words[0] == SOS and words[-1] == EOS
-    assert clip.preprocess == Preprocess((64, 64), (0.1, 0.2, 0.3), (1, 1, 1), True, Image.Resampling.BILINEAR)
-
-    (folder / "preprocessor_config.json").unlink()  # the same as transformers 5 writes it
-    processor = dict(image_processor=processor | dict(size={"shortest_edge": 80}))
-    (folder / "processor_config.json").write_text(json.dumps(processor))
-    with pytest.warns(UserWarning, match="to 80 before it crops 64"):
-        assert not load_clip(f"hf:{folder}", device="cpu").preprocess.squash
-
-
-def test_an_open_clip_folder_with_its_own_words(files, tmp_path):
-    folder, text = copy(files["root"] / "open_clip", tmp_path / "open_clip"), "a  Cat's hat"
-    config = json.loads((folder / "open_clip_config.json").read_text())
-    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "some/words"
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    raises(FileNotFoundError, f"open_clip:local-dir:{folder}", "some/words")
-    write_tokenizer(folder)
-    tokenizer = load_clip(f"open_clip:local-dir:{folder}", device="cpu").tokenizer
-    assert tokenizer != clip_bpe() and tokenizer.encode(text) == clip_bpe().encode(text)
-    with pytest.raises(FileNotFoundError) as error:
-        open_clip_clip.own_tokenizer(pytest.importorskip("open_clip"), "ViT-H-14-worldwide")
-    assert "facebook/xlm-v-base" in sentence(error)
-
-
-def copy(source, target):
-    return Path(shutil.copytree(source, target))
-
-
-def test_a_checkpoint_that_lacks_a_parameter(files, tmp_path):
-    folder = copy(files["root"] / "hf", tmp_path / "hf")
-    state = load_file(folder / "model.safetensors")
-    del state["text_model.final_layer_norm.bias"]
-    save_file(state, folder / "model.safetensors", {"format": "pt"})
-    raises(ValueError, f"hf:{folder}", "lack parameters", "(1, the first is text_model.final_layer_norm.bias)")
-    state["text_model.final_layer_norm.bias"] = torch.zeros(3)
-    save_file(state, folder / "model.safetensors", {"format": "pt"})
-    raises(ValueError, f"hf:{folder}", "another shape (1, the first is text_model.final_layer_norm.bias)")
-
-
-def raises(kind, spec: str, *says: str):
-    with pytest.raises(kind) as error:
-        load_clip(spec, device="cpu")
-    text = sentence(error)
-    for part in says:
-        assert part in text, text
-
-
-def test_names_nobody_knows(files, arch):
-    raises(ValueError, "ViT-Z/99", "no model is called 'ViT-Z/99'", "'mini'", "ViT-B/32", "open_clip:ARCH@TAG_OR_FILE")
-    raises(ValueError, "open_clip:ViT-B-23@openai", "'ViT-B-23'", "ViT-B-32")
-    raises(ValueError, "open_clip:ViT-B-32", "no published weights ''", "laion2b_s34b_b79k")
-    raises(ValueError, "open_clip:ViT-B-32@nonsense", "'nonsense'", "openai")
-    raises(ValueError, f"open_clip:ViT-B-32@{files['root']}/state.pt", "belong to the architecture")
-
-
-def test_weights_that_are_not_here(tmp_path, files, arch, monkeypatch):
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    for spec in ("{}/no.pt", "{}/no.safetensors", "open_clip:ViT-T-32@{}/no.pt"):
-        raises(FileNotFoundError, spec.format(tmp_path), str(tmp_path), "load_clip('mini')")
-    raises(FileNotFoundError, "open_clip:ViT-B-32@openai", HF_HUB_CACHE, "load_clip('mini')", "local file")
-    raises(FileNotFoundError, "hf:nobody/nothing", HF_HUB_CACHE, "load_clip('mini')", "folder")
-    raises(FileNotFoundError, f"hf:{tmp_path}/nothing", f"{tmp_path}/nothing", "load_clip('mini')")
-    raises(FileNotFoundError, f"hf:{tmp_path}", "config.json", "load_clip('mini')")
-    raises(FileNotFoundError, f"open_clip:local-dir:{tmp_path}/nothing", "open_clip_config.json", "load_clip('mini')")
-    folder = copy(files["root"] / "open_clip", tmp_path / "open_clip")
-    (folder / "open_clip_model.safetensors").unlink()
-    raises(FileNotFoundError, f"open_clip:local-dir:{folder}", "weights", str(folder))
-    folder = copy(files["root"] / "hf", tmp_path / "hf")
-    (folder / "model.safetensors").unlink()
-    raises(FileNotFoundError, f"hf:{folder}", "weights", str(folder))
-
-
-def test_a_published_model_without_a_network(tmp_path, monkeypatch):
-    from clip import clip
-
-    def offline(url, folder):
-        raise OSError("no route")
-
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(clip, "_download", offline)
-    raises(FileNotFoundError, "ViT-B/32", f"{tmp_path}/.cache/clip/ViT-B-32.pt", "no route", "load_clip('mini')")
-
-
-def test_corrupt_files(tmp_path, files, arch):
-    for name in ("bad.pt", "bad.safetensors"):
-        (tmp_path / name).write_bytes(b"nothing of a checkpoint" * 10)
-        raises(ValueError, f"{tmp_path}/{name}", "not a readable checkpoint", name)
-        raises(ValueError, f"open_clip:ViT-T-32@{tmp_path}/{name}", "does not load", name)
-    torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
-    raises(ValueError, f"{tmp_path}/other.pt", "not the state dict of an OpenAI CLIP")
-    torch.save([1, 2], tmp_path / "list.pt")
-    raises(ValueError, f"{tmp_path}/list.pt", "something other than a state dict")
-    torch.save(files["state"] | {"visual.proj": torch.zeros(3, 3)}, tmp_path / "shapes.pt")
-    raises(ValueError, f"{tmp_path}/shapes.pt", "not the state dict of an OpenAI CLIP")
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        folder = copy(files["root"] / "hf", tmp_path / name)
-        (folder / "model.safetensors").unlink()
-        (folder / name).write_bytes(b"nothing of a checkpoint" * 10)
-        raises(ValueError, f"hf:{folder}", "do not load")
-    (folder / "config.json").write_text("{")
-    raises(ValueError, f"hf:{folder}", "not JSON")
-    (folder / "config.json").write_text(json.dumps(dict(model_type="siglip")))
-    raises(ValueError, f"hf:{folder}", "'siglip'")
-    folder = copy(files["root"] / "open_clip", tmp_path / "open_clip")
-    (folder / "open_clip_config.json").write_text("{}")
-    raises(ValueError, f"open_clip:local-dir:{folder}", "does not load", "model_cfg")
-
-
 @pytest.mark.parametrize("package, spec, install", [
     ("clip", "ViT-B/32", "pip install clip-anytorch"),
     ("open_clip", "open_clip:ViT-B-32@openai", "pip install open_clip_torch"),
@@ -537,3 +271,23 @@ def test_corrupt_files(tmp_path, files, arch):
 def test_packages_that_are_not_installed(monkeypatch, package, spec, install):
     monkeypatch.setitem(sys.modules, package, None)
     raises(ImportError, spec, install)
+
+
+@pytest.mark.parametrize("device", ["bogus", "cuda:99", "meta", -7, ["cpu"], "cpu:x"], ids=str)
+def test_devices_that_are_not_here(device):
+    with pytest.raises(ValueError) as error:
+        load_clip("mini", device=device)
+    assert "device is" in sentence(error) and "pass 'cpu'" in sentence(error)
+
+
+@pytest.mark.parametrize("library", ["", "hf:", "open_clip:ViT-B-32@", "open_clip:local-dir:"])
+@pytest.mark.parametrize("name", ["a" * 300 + ".pt", "a/" * 300, "a\0b.pt", "a\nb"], ids=["long", "deep", "null", "line"])
+def test_names_that_no_file_has(library, name):
+    raises(ValueError, library + name, "is no model's name")
+
+
+@pytest.mark.parametrize("name", ["", "  ", None, 3, "x" * 200 + ".pt", "~nobody/x.pt", "hf:", "open_clip:", ":", "/"], ids=str)
+def test_names_of_nothing(name):
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        load_clip(name, device="cpu")
+    sentence(error)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..common.checks import check_choice, check_whole
+from ...common.checks import brief, check_choice, check_whole
 from . import scenes
 from .scenes import ATTRIBUTES, Thing
 
@@ -26,8 +26,10 @@ def shapes_pairs(n: int, seed: int = 0, *, objects: int | None = None, held_out:
     >>> shapes_pairs(2, objects=1)["caption"].tolist()
     ['a small dotted pink triangle', 'a large dotted pink triangle']
     """
-    if objects is not None and not (isinstance(objects, Integral) and 1 <= objects <= scenes.MAX_OBJECTS):
-        raise ValueError(f"objects is {objects!r}; a scene holds 1 to {scenes.MAX_OBJECTS}, or None for any number.")
+    whole = isinstance(objects, Integral) and not isinstance(objects, bool)
+    if objects is not None and not (whole and 1 <= objects <= scenes.MAX_OBJECTS):
+        raise ValueError(f"objects is {brief(objects)}; a scene holds 1 to {scenes.MAX_OBJECTS}, or None for any "
+                         "number.")
     check_choice("held_out", held_out, (True, False))
     check_whole("start", start, 0)
     rngs = (pair_rng(seed, i) for i in range(start, start + n))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nib_utils.data.pairs import load_pairs, manifest
-from nib_utils.world import scenes as shapes
-from nib_utils.world.pairs import pair_rng, swapped_colours
-from nib_utils.world.scenes import ATTRIBUTES, Thing
+from nib_utils.data.world import scenes as shapes
+from nib_utils.data.world.pairs import pair_rng, swapped_colours
+from nib_utils.data.world.scenes import ATTRIBUTES, Thing
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import nib_utils as nib
-from nib_utils.clip import mini
 from nib_utils.clip.captions import clip_bpe
-from nib_utils.world import scenes as shapes
-from nib_utils.world import train
-from nib_utils.world.scenes import Thing
+from nib_utils.data.world import scenes as shapes
+from nib_utils.data.world import train
+from nib_utils.data.world.scenes import Thing
+from nib_utils.loading import mini
 
 SMALL = dict(steps=4, batch_size=6, most=2, hard_from=0.5)
 
@@ -49,7 +49,7 @@ def test_a_saved_mini_is_read_back(tmp_path):
     words = train.word_ids()
     model, _ = train.build(len(words))
     mini.save(model.state_dict(), list(words.values()), tmp_path / "mini.safetensors")
-    clip = nib.wrap(mini.load(tmp_path / "mini.safetensors"))
+    clip = nib.load_clip(tmp_path / "mini.safetensors", device="cpu")
     text = "a small striped red star, a large plain white ring and a large dotted blue heart"
     ids, _ = train.tokenize([text], list(words))
     _, tower = train.towers(model.half().float().eval(), borrow=lambda p: p)

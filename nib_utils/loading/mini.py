@@ -5,30 +5,29 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from safetensors.torch import save as packed
+from torch import Tensor
 
 from ..common.files import data_file, write_whole
 
 FILE = data_file("mini.safetensors")
 VOCABULARY = 49408
-ROWS = "token_embedding.weight"
+ROWS, IDS = "token_embedding.weight", "token_ids"
 
 
-def load(file: str | Path = FILE) -> nn.Module:
-    """The trained model as a `clip.model.CLIP`, float32; words that its world does not have are embedded as zeros."""
-    from .from_openai import build
-
+def load(file: str | Path = FILE) -> dict[str, Tensor]:
+    """The trained state dict of a `clip.model.CLIP`; words that its world does not have are embedded as zeros."""
     try:
         state = load_file(file)
-        ids, known = state.pop("token_ids"), state[ROWS].float()
-    except (OSError, SafetensorError, KeyError) as error:
+        ids, known = state.pop(IDS), state[ROWS].float()
+        state[ROWS] = known.new_zeros(VOCABULARY, known.shape[1]).index_copy_(0, ids, known)
+    except (OSError, SafetensorError, LookupError, RuntimeError) as error:
         raise ValueError(f"'{file}' does not hold the weights of mini ({error}); check it out again.") from None
-    state[ROWS] = known.new_zeros(VOCABULARY, known.shape[1]).index_copy_(0, ids, known)
-    return build(state, str(file))
+    return state
 
 
 def save(state: dict[str, Tensor], ids: list[int], file: str | Path) -> None:
     """Write a trained state dict, rounded to half precision (10 MB); its token embedding has only the rows `ids`."""
     state = {name: value.detach().half().contiguous() for name, value in state.items()}
-    write_whole(file, lambda part: save_file(state | {"token_ids": torch.tensor(ids)}, str(part)))
+    write_whole(file, lambda part: part.write_bytes(packed(state | {IDS: torch.tensor(ids)})))

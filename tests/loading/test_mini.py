@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import nib_utils as nib
-from nib_utils.clip import mini
+from nib_utils.loading import mini
 
 ROOT = Path(__file__).parents[2]
 

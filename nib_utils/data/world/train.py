@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
@@ -19,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..clip.from_openai import towers
-from ..clip.pictures import MEAN, STD
-from ..common.files import write_whole
-from ..common.progress import progress as progress_bar
+from ...clip.from_openai import towers
+from ...clip.pictures import MEAN, STD
+from ...common.files import write_whole
+from ...common.progress import progress as progress_bar
 from . import scenes
 from .scenes import ATTRIBUTES, Thing
 
@@ -137,9 +138,9 @@ def build(vocabulary: int, seed: int = 0) -> tuple[nn.Module, nn.Module]:
 
 def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
     """The terms of the loss and the share of images that prefer their own caption to its hard negatives."""
-    pixels, scenes, patch, named = data
+    pixels, shown, patch, named = data
     image, text = towers(model, borrow=lambda p: p)  # views of parameters live for one step
-    B, layer = len(scenes), image.depth - 2
+    B, layer = len(shown), image.depth - 2
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).bfloat16() * (1 / 255 / stat(STD)) - stat(MEAN) / stat(STD)
     with torch.autocast("cpu", torch.bfloat16):
         h = image.stream(x, layer)
@@ -150,11 +151,11 @@ def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[st
     say = lambda f, things: 10 * F.binary_cross_entropy_with_logits(heads["concept"](16 * f), labels(things))
     logits = model.logit_scale.exp().clamp(max=100) * u @ v.T  # (B, N)
     own = torch.arange(B)
-    allowed = untrue(named, scenes)
+    allowed = untrue(named, shown)
     allowed[own, own] = True
     to_text = F.cross_entropy(logits.masked_fill(~allowed, -1e4), own)
     to_image = F.cross_entropy(logits[:, :B].T.masked_fill(~allowed[:, :B].T, -1e4), own)
-    terms = {"image_labels": say(u, scenes), "text_labels": say(v, named), "contrastive": (to_text + to_image) / 2}
+    terms = {"image_labels": say(u, shown), "text_labels": say(v, named), "contrastive": (to_text + to_image) / 2}
     if dense is not None:
         terms["patch_labels"] = 10 * patch_weight * F.binary_cross_entropy_with_logits(
             dense.float(), torch.from_numpy(patch))
@@ -220,5 +221,6 @@ def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, lear
             if (step + 1) % save_every == 0 or step + 1 == steps:
                 state = dict(model=model.state_dict(), heads=heads.state_dict(), optimiser=optimiser.state_dict(),
                              log=log, step=step + 1, chosen=chosen)
-                write_whole(file, lambda part, state=state: torch.save(state, part))
+                torch.save(state, packed := BytesIO())
+                write_whole(file, lambda part, packed=packed: part.write_bytes(packed.getbuffer()))
     return model.eval(), pd.DataFrame(log)

@@ -1,0 +1,65 @@
+"""The one list of notebooks, in the order of a reader, and what each accepts; read without importing anything."""
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cache
+
+from ..common.files import HERE
+
+NOTEBOOKS = HERE.parent / "notebooks"
+
+
+@dataclass(frozen=True)
+class Book:
+    """A notebook's place in the batch."""
+
+    small: dict = field(default_factory=dict)  # parameters with which the tests run it: every cell has something to do
+    reproduce: bool = True  # is it part of `run all`, of `make reproduce`?
+    run: str = "{model}-{dataset}"  # what its folders of results are called, by its parameters
+
+
+BOOKS = {
+    "quickstart": Book(),
+    "mini_accuracy": Book(dict(scenes=90)),
+    "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8)),
+    "localization": Book(dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"])),
+    "qualitative": Book(dict(scenes=2, masks=16)),
+    "faithfulness": Book(dict(n=5, methods=["nib", "chefer", "random"], fills=["mean", "blur"])),
+    "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
+    "theory": Book(dict(n=3, steps=[1, 10])),
+    "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
+    "ablation_nib": Book(dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10)),
+    "ablation_m2ib": Book(dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2])),
+    "speed": Book(dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1,
+                       fast=True), run="{arch}-random"),
+    "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False),
+    "report": Book(run="all-results"),  # last: it tells of the others
+}
+REPRODUCE = [name for name, book in BOOKS.items() if book.reproduce]
+
+
+@cache
+def parameters_cell(name: str) -> str:
+    """The source of a notebook's cell of parameters; empty where there is no such notebook."""
+    file = NOTEBOOKS / f"{name}.ipynb"
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"] if file.is_file() else []
+    return next(("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])), "")
+
+
+def defaults(name: str) -> dict:
+    """The parameters of a notebook and their defaults, in its order.
+
+    >>> defaults("mini_accuracy")["candidates"]
+    100
+    """
+    lines = ast.parse(parameters_cell(name)).body
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+
+
+def choices(name: str, parameter: str) -> list[str]:
+    """The values that a notebook's form offers, where it takes no others; empty where anything goes."""
+    form = re.search(rf"^{re.escape(parameter)} *=.*# @param (\[.*?\])(.*)$", parameters_cell(name), re.M)
+    return [] if form is None or "allow-input" in form[2] else ast.literal_eval(form[1])
