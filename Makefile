@@ -25,7 +25,7 @@ report: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m ruff check --quiet nib_utils tests notebooks
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal  # a process a core, some 2 GB each
 
 bench: $(READY)
 	$(RUN) speed

@@ -1,11 +1,16 @@
-"""What every test relies on: no network, and the same random numbers whatever ran before."""
+"""What every test relies on: no network, a share of the cores, and the same random numbers whatever ran before."""
 import os
 import subprocess
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers and huggingface_hub are imported
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # read when torch is imported, here and in the notebooks' kernels
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+import nib_utils as nib  # noqa: E402
 
 
 def pytest_configure(config):
@@ -15,6 +20,12 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def clip():
+    """The embedded model; a room or a file that needs another has a fixture of its own by this name."""
+    return nib.load_clip("mini")
 
 
 @pytest.fixture

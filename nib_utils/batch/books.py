@@ -33,8 +33,8 @@ BOOKS = {
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
     "ablation_nib": Book(dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10)),
     "ablation_m2ib": Book(dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2])),
-    "speed": Book(dict(arch="tiny", methods=["nib", "rise"], archs=["tiny"], batches=[1, 2], repeats=1),
-                  run="{arch}-random"),
+    "speed": Book(dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1,
+                       fast=True), run="{arch}-random"),
     "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False),
     "report": Book(run="all-results"),  # last: it tells of the others
 }

@@ -11,11 +11,6 @@ from nib_utils.studies.completeness import NODES, Path
 
 
 @pytest.fixture(scope="module")
-def clip():
-    return nib.load_clip("mini")
-
-
-@pytest.fixture(scope="module")
 def pairs():
     return nib.load_pairs("shapes", n=4)
 

@@ -11,11 +11,6 @@ from nib_utils.studies.defects import content_map, text_confidence
 
 
 @pytest.fixture(scope="module")
-def clip():
-    return nib.load_clip("mini")
-
-
-@pytest.fixture(scope="module")
 def pairs():
     pairs = nib.load_pairs("shapes", n=6)
     return pairs.assign(captions=[[caption, *phrases] for caption, phrases in zip(pairs.caption, pairs.phrases)])

@@ -10,11 +10,6 @@ from nib_utils.studies.roar import HeldOut, contrastive, fine_tune, remove, stre
 
 
 @pytest.fixture(scope="module")
-def clip():
-    return nib.load_clip("mini")
-
-
-@pytest.fixture(scope="module")
 def train():
     return nib.load_pairs("shapes", n=48, seed=7)
 

@@ -12,11 +12,6 @@ from nib_utils.studies.copies import weights
 
 
 @pytest.fixture(scope="module")
-def clip():
-    return nib.load_clip("mini")
-
-
-@pytest.fixture(scope="module")
 def pairs():
     return nib.load_pairs("shapes", n=6)
 

@@ -20,11 +20,6 @@ def record(name: str) -> tuple[dict, Path]:
     return json.loads(file.read_text()), file.parent
 
 
-@pytest.fixture(scope="module")
-def clip():
-    return nib.load_clip("mini")
-
-
 @pytest.mark.parametrize("file", RECORDS, ids=lambda f: f.stem)
 def test_every_file_of_a_record_is_there_and_no_other(file):
     found = json.loads(file.read_text())
