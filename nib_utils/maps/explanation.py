@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clip.captions import as_list, pad
+from ..clip.captions import as_list
 from ..clip.clip import Clip
 from ..clip.similarity import cosine
 from ..common.checks import brief
@@ -108,8 +108,7 @@ def explanation(clip: Clip, images, texts, image_maps, text_maps, name: str = "m
     raw = torch.stack(raw)
     maps = upsampled(raw, pixels.shape[-2:])
     image = minmax(maps.flatten(1)).view_as(maps) if scores else maps
-    with torch.no_grad():
-        features = clip.image.read(pixels).feature, clip.text.read(pad(ids)).feature
+    features = clip.encode_image(pixels), clip.encode_text(ids)
     return Explanation(name, clip, pixels, ids, spoken(clip, texts, ids), features, image,
                        [minmax(m) for m in words] if scores else words, raw, words)
 
