@@ -75,7 +75,7 @@ def test_main_table_on_a_csv_of_ones_own(tmp_path):
     assert table.method.tolist() == ["nib", "random"] and (table.pairs == 3).all() and table.notna().all().all()
 
 
-def test_two_pictures_of_ones_own_both_keep_their_results(tmp_path, monkeypatch, capfd):
+def test_two_pictures_of_ones_own_both_keep_their_results(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     for folder, scale in (("a", 1), ("b", 3)):
         Path(folder).mkdir()
@@ -83,7 +83,6 @@ def test_two_pictures_of_ones_own_both_keep_their_results(tmp_path, monkeypatch,
         asked = ["-p", "image", f"{folder}/own.png", "-p", "captions", "[a fractal, a dog]"]
         assert run.main(["run", "quickstart", *asked]) == 0
     tables = sorted(tmp_path.glob("results/quickstart/mini-own-*/words.csv"))
-    said = capfd.readouterr().out
-    assert len(tables) == 2 and all(f"results: {file.parent}" in said for file in tables)
+    assert len(tables) == 2 and all(f"results: {file.parent}" in caplog.text for file in tables)
     first, second = (pd.read_csv(file) for file in tables)
     assert set(first.caption) == {"a fractal", "a dog"} and not first.equals(second)
