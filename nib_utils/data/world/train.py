@@ -141,8 +141,9 @@ def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[st
     pixels, shown, patch, named = data
     image, text = towers(model, borrow=lambda p: p)  # views of parameters live for one step
     B, layer = len(shown), image.depth - 2
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).bfloat16() * (1 / 255 / stat(STD)) - stat(MEAN) / stat(STD)
-    with torch.autocast("cpu", torch.bfloat16):
+    dtype = precision()
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype) * (1 / 255 / stat(STD)) - stat(MEAN) / stat(STD)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         h = image.stream(x, layer)
         u = image.finish(h, layer, image.at(x))
         v = encode_text(text, *tokenize([scenes.caption(things) for things in named], words))
@@ -164,8 +165,13 @@ def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[st
     return terms
 
 
+def precision() -> torch.dtype:
+    """bfloat16 where the processor has wide units, float32 where it would only be emulated, ten times slower."""
+    return torch.float32 if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2") else torch.bfloat16
+
+
 def stat(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values).bfloat16().view(1, 3, 1, 1)
+    return torch.tensor(values).to(precision()).view(1, 3, 1, 1)
 
 
 def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, learning_rate: float = 1.2e-3,
