@@ -7,9 +7,9 @@ import unicodedata
 from hashlib import sha256
 from pathlib import Path
 
+from ..common.files import WEIGHTS
 from .books import BOOKS, Book, defaults
 
-WEIGHTS = (".pt", ".pth", ".bin", ".safetensors")
 SHOWN = ("model", "dataset", "arch", "n")  # a folder's name says them in words, so they need not be in its digest
 
 
@@ -46,7 +46,7 @@ def run_name(notebook: str, parameters: dict) -> str:
     has no part in it, nor `fast`, whose results have a root of their own.
 
     >>> run_name("main_table", {"dataset": "flickr8k", "root": "/data/flickr8k", "n": 1000})
-    'mini-flickr8k-n1000-f5afec'
+    'mini-flickr8k-n1000-357bfc'
     """
     usual = {"model": "mini", "dataset": "shapes"} | defaults(notebook)
     given = usual | parameters

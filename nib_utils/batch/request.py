@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import ast
 import math
+import warnings
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 
-from ..common.files import HERE
+from ..common.files import HERE, WEIGHTS
 from .books import NOTEBOOKS, choices, defaults
-from .names import WEIGHTS
 
 KINDS = {  # for parameters whose default is None: a value like those that they take otherwise
     "root": "a/folder", "image": "a/picture.jpg", "captions": ["a sentence"], "methods": ["nib", "chefer"],
@@ -93,7 +93,7 @@ def check_sources(parameters: dict) -> None:
     Raises ValueError, FileNotFoundError or ImportError. Only what is not embedded costs more than a look.
     """
     check_picture(parameters.get("image"), parameters.get("captions"))
-    check_data(parameters.get("dataset", "shapes"), parameters.get("root"))
+    check_data(parameters.get("dataset", "shapes"), parameters.get("root"), parameters.get("data_options") or {})
     model = parameters.get("model", "mini")
     if Path(model).suffix in WEIGHTS and ":" not in model and not Path(model).expanduser().is_file():
         raise FileNotFoundError(f"there are no weights at '{model}'; check the path, or use the model mini.")
@@ -119,16 +119,30 @@ def check_picture(image: str | None, captions) -> None:
         raise ValueError(f"image: '{image}' cannot be read as a picture ({error}).") from None
 
 
-def check_data(dataset: str, root: str | None) -> None:
+@cache
+def dataset_names() -> list[str]:
+    """The names of the data sets, read off the file: importing it would take seconds."""
+    tree = ast.parse((HERE / "data" / "pairs.py").read_text(encoding="utf-8"))
+    readers = next(node.value for node in tree.body
+                   if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "READERS")
+    return [ast.literal_eval(key) for key in readers.keys]
+
+
+def check_data(dataset: str, root: str | None, options: dict) -> None:
+    """Refuse a data set that is not there: its table is read for it, its pictures are not."""
     if dataset == "shapes":
         return
-    from ..data.pairs import READERS, load_pairs
-
     remote = dataset.startswith("hf:") and dataset != "hf:"
-    if not remote and (dataset not in READERS or root is None or not Path(root).exists()):
-        load_pairs(dataset, root)  # which says what is wrong before it reads anything
+    if not remote and dataset not in dataset_names():
+        raise ValueError(f"no data set is called {dataset!r}; there are {', '.join(dataset_names())}.")
     try:
         if root is not None and Path(root).exists():
             next(Path(root).iterdir(), None) if Path(root).is_dir() else Path(root).open("rb").close()
     except OSError as error:
         raise ValueError(f"{dataset}: '{root}' cannot be read ({error.strerror}).") from None
+    if not remote:
+        from ..data.pairs import load_pairs
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the notebook says them
+            load_pairs(dataset, root, n=1, **options)

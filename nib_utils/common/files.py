@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 HERE = Path(__file__).resolve().parents[1]  # the package
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")  # what a file of weights may end in
 
 
 def data_file(name: str) -> Path:

@@ -15,7 +15,6 @@ from torch import Tensor
 from ..common.packages import first_line
 from .torchscript import read_torchscript
 
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 NESTS = ("state_dict", "model_state_dict", "model", "module")  # where a training run keeps its weights
 PREFIXES = ("module.", "_orig_mod.", "model.")  # of DistributedDataParallel, torch.compile, Lightning
 MARKS = {"input_resolution", "context_length", "vocab_size"}  # what OpenAI's own files hold beside weights

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..common.files import WEIGHTS
 from ..common.packages import OPENAI, first_line, need
 from . import mini
-from .checkpoints import SUFFIXES, read_checkpoint
+from .checkpoints import read_checkpoint
 from .hub import reachable
 
 NEEDED = ("visual.proj", "visual.conv1.weight", "visual.positional_embedding", "token_embedding.weight",
@@ -48,9 +49,9 @@ def load(spec: str):
         if not spec.startswith("ViT"):
             raise ValueError(f"{spec} is a ResNet CLIP, which has no residual stream of tokens; pass a ViT CLIP.")
         return build(read_checkpoint(published(spec)).state, spec), {}
-    if file.suffix not in SUFFIXES:
+    if file.suffix not in WEIGHTS:
         if os.path.exists(file):
-            raise ValueError(f"'{file}' is no checkpoint; a file of weights ends in {', '.join(SUFFIXES)}, and a "
+            raise ValueError(f"'{file}' is no checkpoint; a file of weights ends in {', '.join(WEIGHTS)}, and a "
                              "folder is named 'hf:FOLDER' or 'open_clip:local-dir:FOLDER'.")
         vits = ", ".join(name for name in clip.available_models() if name.startswith("ViT"))
         raise ValueError(

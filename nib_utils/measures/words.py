@@ -26,6 +26,9 @@ def word_accuracy(ex: Explanation, content: Sequence[Sequence[str]]) -> pd.DataF
     content = list(content)
     if len(content) != len(ex):
         raise ValueError(f"{len(ex)} captions and {len(content)} lists of words were given; pass as many of each.")
+    for i, wanted in enumerate(content):
+        if isinstance(wanted, str):
+            raise TypeError(f"content {i} is {wanted!r}, of which the letters would be taken; pass a list of words.")
     rows = []
     for i, (words, wanted, m) in enumerate(zip(ex.tokens, content, ex.text)):
         scores, sought = m[1:-1].double().numpy(), np.isin(words[1:-1], list(wanted))

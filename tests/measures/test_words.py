@@ -43,5 +43,7 @@ def test_words_that_cannot_be_told_apart_are_refused(clip):
                            ([["blue"]], "has 0 of 3 words")):
         with pytest.raises(ValueError, match=words):
             nib.word_accuracy(ex, content)
+    with pytest.raises(TypeError, match="content 0 is 'red', of which the letters would be taken"):
+        nib.word_accuracy(ex, ["red"])
     with pytest.raises(ValueError, match="no text maps"):
         nib.word_accuracy(replace(ex, text=[]), [["red"]])
