@@ -1,8 +1,4 @@
-"""A CLIP is two towers of pre-LN residual blocks; everything the methods need of one is here.
-
-    h_0 = embed(x)            residual stream entering block 0, (B, T, D)
-    h_l = stream(x, l)        residual stream entering block l
-    F_l(h_l) = finish(h_l, l, at)   the feature, (B, E): blocks l..L-1, norm, pooling, projection
+"""The pieces of a tower: linear layer, norm, and pre-LN residual block, each over borrowed tensors.
 
 The tensors belong to the wrapped model: a tower only looks at them, and unless it was asked to
 be trainable it looks at detached views, so no gradient is ever computed for a parameter.

@@ -1,4 +1,4 @@
-"""Pictures, paths and pixels that people hand in, made into checked pixels, or one clear sentence."""
+"""A picture or a path that somebody hands in, read upright and made into normalised pixels, or one clear sentence."""
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""Pictures of classes, captioned "a photo of a ..." with their names: Tiny-ImageNet-200, or a folder per class."""
+"""Tiny-ImageNet-200: pictures of classes, captioned "a photo of a ..." with the names of their class."""
 from __future__ import annotations
 
 import csv
