@@ -1,0 +1,90 @@
+"""Train `mini-hard`, the second embedded CLIP, on `shapes-hard`: 10 x 10 patches, its last third contrastive alone.
+
+It begins as `mini`, whose patches and positions are resampled to the finer grid. The concept head and the
+labels of the patches (see `train`) help in the beginning only: the patches' fade out first, then the concepts'.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from . import hard_scenes, mini, train
+from .clip import wrap
+from .files import write_whole
+from .hard_pairs import hard_pairs
+from .retrieval import retrieval
+
+GRID = 10
+PATCH = hard_scenes.SIDE // GRID
+
+
+def build(words: dict[str, int], seed: int = 0) -> tuple[nn.Module, nn.Module]:
+    """`mini` on another grid, and training's own heads, untrained."""
+    model, heads = train.build(len(words), seed, hard_scenes.SIDE, PATCH)
+    state = load_file(mini.FILE)
+    assert state.pop("token_ids").tolist() == list(words.values())  # the worlds have the same words
+    state = {name: value.float() for name, value in state.items()} | {"logit_scale": model.logit_scale.detach()}
+    kernel, position = state["visual.conv1.weight"], state["visual.positional_embedding"]
+    size = kernel.shape[-1]
+    state["visual.conv1.weight"] = (size / PATCH) ** 2 * F.interpolate(
+        kernel, size=(PATCH, PATCH), mode="bilinear", antialias=True)  # a like patch gives a like sum
+    side = round((len(position) - 1) ** 0.5)
+    grid = position[1:].T.unflatten(1, (side, side))[None]  # (1, D, 7, 7)
+    grid = F.interpolate(grid, size=(GRID, GRID), mode="bicubic", align_corners=False)
+    state["visual.positional_embedding"] = torch.cat([position[:1], grid[0].flatten(1).T])
+    model.load_state_dict(state)
+    return model, heads
+
+
+def fading(progress: float, start: float, end: float) -> float:
+    """1 before `start`, 0 after `end`, and a straight line between."""
+    return min(1.0, max(0.0, (end - progress) / (end - start)))
+
+
+def train_hard(folder: str | Path, steps: int = 5500, batch_size: int = 64, learning_rate: float = 1e-3,
+               hard_from: float = 0.5, negatives: int = 3, most: int = 4, seed: int = 0, half: bool = False,
+               save_every: int = 50, look_every: int = 500, scenes: int = 200) -> tuple[nn.Module, pd.DataFrame]:
+    """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
+
+    The data of a step depend on (seed, step) alone. half: compute in bfloat16, which pays only where the
+    processor does. Every 20 steps log.csv is written anew; every `look_every` steps mini-hard.safetensors is, and
+    top-1 on held-out scenes goes into the log. Raises ValueError for a checkpoint of other parameters.
+    """
+    chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
+                  negatives=negatives, most=most, seed=seed, half=half)
+    folder, words = Path(folder), train.word_ids()
+    model, heads = build(words, seed)
+
+    def terms(step: int) -> dict[str, Tensor]:
+        progress = step / steps
+        concepts, patches = fading(progress, 0.6, 2 / 3), 4 * fading(progress, 0, 0.6)
+        wrong = negatives if progress >= hard_from else min(1, negatives)
+        data = train.batch(np.random.default_rng([seed, step]), batch_size, wrong, most, hard_scenes.draw_scene, GRID)
+        parts = train.losses(model, heads, data, list(words), patches, torch.bfloat16 if half else torch.float32)
+        for name in ("image_labels", "text_labels"):
+            parts[name] = concepts * parts[name] if concepts else parts[name].detach()
+        return parts
+
+    def watch(log: list[dict]) -> None:
+        if len(log) % look_every == 0 or len(log) == steps:
+            file = folder / "mini-hard.safetensors"
+            mini.save(model.state_dict(), list(words.values()), file)
+            log[-1] |= look(file, scenes)
+        if len(log) % 20 == 0 or len(log) == steps:
+            table = pd.DataFrame(log)
+            table = table.groupby(table.step // 20 * 20).mean().drop(columns="step")
+            write_whole(folder / "log.csv", lambda part: table.to_csv(part, float_format="%.5g"))
+
+    return train.fit(folder, chosen, model, heads, terms, save_every, watch)
+
+
+def look(file: Path, scenes: int) -> dict[str, float]:
+    """Top-1 of 100 of the model in a file, on held-out scenes: over all, and by the number of named objects."""
+    rows = retrieval(wrap(mini.load(file)), hard_pairs(scenes, seed=1), min(100, scenes // 2 + 26))
+    return {"top1": rows.top1.mean(), **{f"top1_{n}": part.mean() for n, part in rows.top1.groupby(rows.objects)}}
