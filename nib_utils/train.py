@@ -136,19 +136,34 @@ def build(vocabulary: int, seed: int = 0, side: int = shapes.SIDE, patch: int = 
     return model, heads
 
 
-def losses(model, heads, data, words: list[str], patch_weight: float, dtype=torch.bfloat16) -> dict[str, Tensor]:
+def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
     """The terms of the loss and the share of images that prefer their own caption to its hard negatives."""
-    pixels, scenes, patch, named = data
+    pixels, _, _, named = data
     image, text = map(lean, towers(model, borrow=lambda p: p))  # views of parameters live for one step
-    B, layer = len(scenes), image.depth - 2
-    mean, std = (torch.tensor(values).to(dtype).view(1, 3, 1, 1) for values in (MEAN, STD))
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype) * (1 / 255 / std) - mean / std
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        h = image.stream(x, layer)
-        u = image.finish(h, layer, image.at(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        u, dense = see(image, heads, normalised(pixels, torch.bfloat16), patch_weight > 0)
         v = encode_text(text, *tokenize([shapes.caption(things) for things in named], words))
-        dense = heads["patch"](heads["norm"](h[:, 1:])) if patch_weight else None
-    u, v = F.normalize(u.float(), dim=-1), F.normalize(v.float(), dim=-1)  # (B, E), (N, E)
+    return terms_of(model, heads, data, u.float(), v.float(), dense, patch_weight)
+
+
+def normalised(pixels: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Pixels (B, H, W, 3) uint8 as a model takes them, (B, 3, H, W)."""
+    mean, std = (torch.tensor(values).to(dtype).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype) * (1 / 255 / std) - mean / std
+
+
+def see(image: Tower, heads, x: Tensor, dense: bool) -> tuple[Tensor, ...]:
+    """Features (B, E) of pixels and, two blocks before the end, the patches' logits (B, patches, P) or None."""
+    layer = image.depth - 2
+    h = image.stream(x, layer)
+    return image.finish(h, layer, image.at(x)), heads["patch"](heads["norm"](h[:, 1:])) if dense else None
+
+
+def terms_of(model, heads, data, u: Tensor, v: Tensor, dense: Tensor | None, patch_weight: float) -> dict[str, Tensor]:
+    """`losses` from the features of the images (B, E) and the captions (N, E)."""
+    _, scenes, patch, named = data
+    B = len(scenes)
+    u, v = F.normalize(u, dim=-1), F.normalize(v, dim=-1)
     say = lambda f, things: 10 * F.binary_cross_entropy_with_logits(heads["concept"](16 * f), labels(things))
     logits = model.logit_scale.exp().clamp(max=100) * u @ v.T  # (B, N)
     own = torch.arange(B)

@@ -5,6 +5,9 @@ labels of the patches (see `train`) help in the beginning only: the patches' fad
 """
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import hard_scenes, mini, train
+from . import hard_scenes, mini, shapes, train
 from .clip import wrap
 from .files import write_whole
 from .hard_pairs import hard_pairs
@@ -22,6 +25,8 @@ from .retrieval import retrieval
 
 GRID = 10
 PATCH = hard_scenes.SIDE // GRID
+IMAGES, CAPTIONS = 16, 64  # that one thread reads at a time
+POOL = ThreadPoolExecutor(os.cpu_count(), initializer=lambda: torch.set_num_threads(1))
 
 
 def build(words: dict[str, int], seed: int = 0) -> tuple[nn.Module, nn.Module]:
@@ -42,22 +47,66 @@ def build(words: dict[str, int], seed: int = 0) -> tuple[nn.Module, nn.Module]:
     return model, heads
 
 
+class Together(torch.autograd.Function):
+    """Tasks, functions that return tuples of tensors, run forwards and backwards at once, a thread each.
+
+    Against threads within each operation this keeps a core useful while others are busy elsewhere. The sums
+    have a fixed order, so a step is the same to the bit however the threads run.
+    """
+
+    @staticmethod
+    def forward(ctx, tasks, *weights):
+        ctx.weights, ctx.parts = weights, list(POOL.map(lambda task: task(), tasks))
+        return tuple(out.detach() for part in ctx.parts for out in part)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        gradients = iter(gradients)
+        jobs = [(part, [next(gradients) for _ in part]) for part in ctx.parts]
+        each = POOL.map(lambda job: torch.autograd.grad(job[0], ctx.weights, job[1], allow_unused=True), jobs)
+        columns = ([g for g in column if g is not None] for column in zip(*each))
+        return None, *(sum(column[1:], column[0]) if column else None for column in columns)
+
+
+def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
+    """`train.losses` in float32, in tasks of a few images or a few captions of like length."""
+    pixels, _, _, named = data
+    pixels, dense = train.normalised(pixels, torch.float32), patch_weight > 0
+    ids, lengths = train.tokenize([shapes.caption(things) for things in named], words)
+    order = lengths.argsort(descending=True, stable=True)
+
+    def read(part):
+        image, _ = map(train.lean, train.towers(model, borrow=lambda p: p))
+        return train.see(image, heads, part, dense)[: 1 + dense]
+
+    def hear(part):
+        _, text = map(train.lean, train.towers(model, borrow=lambda p: p))
+        return (text(ids[part, : int(lengths[part].max())]),)
+
+    tasks = [partial(read, x) for x in pixels.split(IMAGES)]
+    weights = [p for m in (model, heads) for p in m.parameters()]
+    n = len(tasks) * (1 + dense)
+    out = Together.apply(tasks + [partial(hear, part) for part in order.split(CAPTIONS)], *weights)
+    u, v = torch.cat(out[: n : 1 + dense]), torch.cat(out[n:])[order.argsort()]
+    return train.terms_of(model, heads, data, u, v, torch.cat(out[1:n:2]) if dense else None, patch_weight)
+
+
 def fading(progress: float, start: float, end: float) -> float:
     """1 before `start`, 0 after `end`, and a straight line between."""
     return min(1.0, max(0.0, (end - progress) / (end - start)))
 
 
 def train_hard(folder: str | Path, steps: int = 5500, batch_size: int = 64, learning_rate: float = 1e-3,
-               hard_from: float = 0.5, negatives: int = 3, most: int = 4, seed: int = 0, half: bool = False,
-               save_every: int = 50, look_every: int = 500, scenes: int = 200) -> tuple[nn.Module, pd.DataFrame]:
+               hard_from: float = 0.5, negatives: int = 3, most: int = 4, seed: int = 0, save_every: int = 50,
+               look_every: int = 500, scenes: int = 200) -> tuple[nn.Module, pd.DataFrame]:
     """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
 
-    The data of a step depend on (seed, step) alone. half: compute in bfloat16, which pays only where the
-    processor does. Every 20 steps log.csv is written anew; every `look_every` steps mini-hard.safetensors is, and
-    top-1 on held-out scenes goes into the log. Raises ValueError for a checkpoint of other parameters.
+    The data of a step depend on (seed, step) alone. Every 20 steps log.csv is written anew; every `look_every`
+    steps mini-hard.safetensors is, and top-1 on held-out scenes goes into the log. Raises ValueError for a
+    checkpoint of other parameters.
     """
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
-                  negatives=negatives, most=most, seed=seed, half=half)
+                  negatives=negatives, most=most, seed=seed)
     folder, words = Path(folder), train.word_ids()
     model, heads = build(words, seed)
 
@@ -66,7 +115,7 @@ def train_hard(folder: str | Path, steps: int = 5500, batch_size: int = 64, lear
         concepts, patches = fading(progress, 0.6, 2 / 3), 4 * fading(progress, 0, 0.6)
         wrong = negatives if progress >= hard_from else min(1, negatives)
         data = train.batch(np.random.default_rng([seed, step]), batch_size, wrong, most, hard_scenes.draw_scene, GRID)
-        parts = train.losses(model, heads, data, list(words), patches, torch.bfloat16 if half else torch.float32)
+        parts = losses(model, heads, data, list(words), patches)
         for name in ("image_labels", "text_labels"):
             parts[name] = concepts * parts[name] if concepts else parts[name].detach()
         return parts
