@@ -16,7 +16,7 @@ def hard_pairs(n: int, seed: int = 0, *, objects: int | None = None, held_out: b
     Raises ValueError otherwise.
 
     >>> hard_pairs(2, objects=1)["caption"].tolist()
-    []
+    ['a small striped red triangle', 'a large plain purple square']
     """
     return shapes_pairs.draw_pairs(hard_scenes.draw_scene, describe, n, seed, objects, held_out, start)
 
