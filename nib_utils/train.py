@@ -152,10 +152,15 @@ def normalised(pixels: np.ndarray, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype) * (1 / 255 / std) - mean / std
 
 
-def see(image: Tower, heads, x: Tensor, dense: bool) -> tuple[Tensor, ...]:
-    """Features (B, E) of pixels and, two blocks before the end, the patches' logits (B, patches, P) or None."""
-    layer = image.depth - 2
-    h = image.stream(x, layer)
+def see(image: Tower, heads, x: Tensor, dense: bool, shown: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Features (B, E) of pixels and, two blocks before the end, the patches' logits (B, patches, P) or None.
+
+    shown: the patches that are read at all, (patches,), or None for every one.
+    """
+    layer, h = image.depth - 2, image.tokens(x)
+    h = image.pre(h if shown is None else h[:, F.pad(shown + 1, (1, 0))])  # CLS is row 0
+    for block in image.blocks[:layer]:
+        h = block(h)
     return image.finish(h, layer, image.at(x)), heads["patch"](heads["norm"](h[:, 1:])) if dense else None
 
 

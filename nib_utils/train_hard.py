@@ -68,16 +68,21 @@ class Together(torch.autograd.Function):
         return None, *(sum(column[1:], column[0]) if column else None for column in columns)
 
 
-def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
-    """`train.losses` in float32, in tasks of a few images or a few captions of like length."""
-    pixels, _, _, named = data
+def losses(model, heads, data, words: list[str], patch_weight: float, shown: Tensor | None = None) -> dict[str, Tensor]:
+    """`train.losses` in float32, in tasks of a few images or a few captions of like length.
+
+    shown: the patches that are read, all the others left out (a cheaper step), or None for every one.
+    """
+    pixels, things, patch, named = data
+    if shown is not None:
+        data = pixels, things, patch[:, shown.numpy()], named
     pixels, dense = train.normalised(pixels, torch.float32), patch_weight > 0
     ids, lengths = train.tokenize([shapes.caption(things) for things in named], words)
     order = lengths.argsort(descending=True, stable=True)
 
     def read(part):
         image, _ = map(train.lean, train.towers(model, borrow=lambda p: p))
-        return train.see(image, heads, part, dense)[: 1 + dense]
+        return train.see(image, heads, part, dense, shown)[: 1 + dense]
 
     def hear(part):
         _, text = map(train.lean, train.towers(model, borrow=lambda p: p))
@@ -96,17 +101,18 @@ def fading(progress: float, start: float, end: float) -> float:
     return min(1.0, max(0.0, (end - progress) / (end - start)))
 
 
-def train_hard(folder: str | Path, steps: int = 5500, batch_size: int = 64, learning_rate: float = 1e-3,
+def train_hard(folder: str | Path, steps: int = 3600, batch_size: int = 64, learning_rate: float = 1e-3,
                hard_from: float = 0.5, negatives: int = 3, most: int = 4, seed: int = 0, save_every: int = 50,
-               look_every: int = 500, scenes: int = 200) -> tuple[nn.Module, pd.DataFrame]:
+               look_every: int = 500, scenes: int = 200, all_from: float = 0.5) -> tuple[nn.Module, pd.DataFrame]:
     """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
 
-    The data of a step depend on (seed, step) alone. Every 20 steps log.csv is written anew; every `look_every`
+    Before `all_from` of the steps a random half of the patches is read, for half the time. The data of a step depend
+    on (seed, step) alone. Every 20 steps log.csv is written anew; every `look_every`
     steps mini-hard.safetensors is, and top-1 on held-out scenes goes into the log. Raises ValueError for a
     checkpoint of other parameters.
     """
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
-                  negatives=negatives, most=most, seed=seed)
+                  negatives=negatives, most=most, seed=seed, all_from=all_from)
     folder, words = Path(folder), train.word_ids()
     model, heads = build(words, seed)
 
@@ -115,7 +121,9 @@ def train_hard(folder: str | Path, steps: int = 5500, batch_size: int = 64, lear
         concepts, patches = fading(progress, 0.6, 2 / 3), 4 * fading(progress, 0, 0.6)
         wrong = negatives if progress >= hard_from else min(1, negatives)
         data = train.batch(np.random.default_rng([seed, step]), batch_size, wrong, most, hard_scenes.draw_scene, GRID)
-        parts = losses(model, heads, data, list(words), patches)
+        half = np.random.default_rng([seed, step, 2]).permutation(GRID * GRID)[: GRID * GRID // 2]
+        shown = torch.from_numpy(half).sort().values if progress < all_from else None
+        parts = losses(model, heads, data, list(words), patches, shown)
         for name in ("image_labels", "text_labels"):
             parts[name] = concepts * parts[name] if concepts else parts[name].detach()
         return parts
