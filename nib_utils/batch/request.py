@@ -97,7 +97,7 @@ def check_sources(parameters: dict) -> None:
     model = parameters.get("model", "mini")
     if Path(model).suffix in WEIGHTS and ":" not in model and not Path(model).expanduser().is_file():
         raise FileNotFoundError(f"there are no weights at '{model}'; check the path, or use the model mini.")
-    if model != "mini":
+    if model not in ("mini", "mini-hard"):
         from ..loading.load import load_clip
 
         load_clip(model, device="cpu")  # there is no surer way to know
@@ -130,7 +130,7 @@ def dataset_names() -> list[str]:
 
 def check_data(dataset: str, root: str | None, options: dict) -> None:
     """Refuse a data set that is not there: its table is read for it, its pictures are not."""
-    if dataset == "shapes":
+    if dataset in ("shapes", "shapes-hard"):
         return
     remote = dataset.startswith("hf:") and dataset != "hf:"
     if not remote and dataset not in dataset_names():

@@ -15,8 +15,8 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
               dtype: torch.dtype = torch.float32) -> Clip:
     """A CLIP by name: loaded by its own library, moved to `device` and `dtype`, and wrapped.
 
-    spec: "mini" (embedded, offline); an OpenAI name ("ViT-B/32") or a local .pt file; "hf:NAME_OR_FOLDER";
-    "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one, else the CPU.
+    spec: "mini" or "mini-hard" (embedded, offline); an OpenAI name ("ViT-B/32") or a local .pt file;
+    "hf:NAME_OR_FOLDER"; "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one, else the CPU.
     Nothing that a file holds is run. A name is looked for in its cache first and on the network only then. Raises
     ValueError for a name nobody knows or a file that cannot be used, FileNotFoundError for weights that are not
     here, ImportError for a package that is not installed.
@@ -27,8 +27,8 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
         raise TypeError(f"dtype is {brief(dtype)}; pass torch.float32, torch.bfloat16 or torch.float16.")
     device, spec = check_device(device), check_name(spec)
     library, _, rest = spec.partition(":")
-    if spec == "mini":
-        model, extras = openai.build(mini.load(), spec), {}
+    if spec in mini.EMBEDDED:
+        model, extras = openai.build(mini.load(mini.file_of(spec)), spec), {}
     elif library == "hf":
         model, extras = transformers.load(rest)
     elif library == "open_clip":

@@ -1,4 +1,4 @@
-"""`mini`, the embedded CLIP: how its file is written and read."""
+"""`mini` and `mini-hard`, the embedded CLIPs: how their files are written and read."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,19 +11,25 @@ from torch import Tensor
 
 from ..common.files import data_file, write_whole
 
-FILE = data_file("mini.safetensors")
+EMBEDDED = ("mini", "mini-hard")
 VOCABULARY = 49408
 ROWS, IDS = "token_embedding.weight", "token_ids"
 
 
-def load(file: str | Path = FILE) -> dict[str, Tensor]:
+def file_of(name: str) -> Path:
+    """The file of an embedded model."""
+    return data_file(f"{name}.safetensors")
+
+
+def load(file: str | Path) -> dict[str, Tensor]:
     """The trained state dict of a `clip.model.CLIP`; words that its world does not have are embedded as zeros."""
     try:
         state = load_file(file)
         ids, known = state.pop(IDS), state[ROWS].float()
         state[ROWS] = known.new_zeros(VOCABULARY, known.shape[1]).index_copy_(0, ids, known)
     except (OSError, SafetensorError, LookupError, RuntimeError) as error:
-        raise ValueError(f"'{file}' does not hold the weights of mini ({error}); check it out again.") from None
+        raise ValueError(f"'{file}' does not hold an embedded model's weights ({error}); check it out again."
+                         ) from None
     return state
 
 

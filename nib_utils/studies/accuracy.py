@@ -38,7 +38,7 @@ def retrieval(clip: Clip, pairs: pd.DataFrame, candidates: int = 100, seed: int 
 
 def choose_others(rng: np.random.Generator, pairs: pd.DataFrame, i: int, count: int) -> list[str]:
     """`count` different captions of other scenes, none of them true of the i-th (which may show all that one names)."""
-    own, found = frozenset(pairs.objects.iloc[i]), {}
+    own, found = frozenset(pairs.objects.iloc[i] + (pairs.unnamed.iloc[i] if "unnamed" in pairs else [])), {}
     for j in rng.permutation(len(pairs)):
         if not own.issuperset(pairs.objects.iloc[j]):
             found[pairs.caption.iloc[j]] = None

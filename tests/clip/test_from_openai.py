@@ -38,7 +38,7 @@ def test_an_archive_of_a_model_with_gelu_is_not_taken_for_openais(files, tmp_pat
 
 
 def test_minis_own_file_by_path(tmp_path):
-    shutil.copy(mini.FILE, tmp_path / "mine.safetensors")
+    shutil.copy(mini.file_of("mini"), tmp_path / "mine.safetensors")
     x = tiny.pixels(1, (224, 224))
     a, b = (load_clip(spec, device="cpu").encode_image(x) for spec in ("mini", tmp_path / "mine.safetensors"))
     assert torch.equal(a, b)

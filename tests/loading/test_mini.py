@@ -20,8 +20,8 @@ def clip():
 
 
 def test_the_file_is_small_and_of_half_precision():
-    state = load_file(mini.FILE)
-    assert mini.FILE.stat().st_size < 20e6
+    state = load_file(mini.file_of("mini"))
+    assert mini.file_of("mini").stat().st_size < 20e6
     assert {v.dtype for k, v in state.items() if k != "token_ids"} == {torch.float16}
 
 
@@ -52,7 +52,7 @@ def test_unknown_words_are_read_with_a_warning(clip):
 
 def test_a_broken_file_is_one_sentence(tmp_path):
     (tmp_path / "mini.safetensors").write_bytes(b"\0" * 100)
-    with pytest.raises(ValueError, match="does not hold the weights of mini"):
+    with pytest.raises(ValueError, match="does not hold an embedded model's weights"):
         mini.load(tmp_path / "mini.safetensors")
 
 

@@ -50,6 +50,15 @@ class Scene:
     def caption(self) -> str:
         return caption(self.things)
 
+    @property
+    def shown(self) -> list[Thing]:
+        """All that can be seen, said or not; `shown_masks` are theirs."""
+        return self.things
+
+    @property
+    def shown_masks(self) -> np.ndarray:
+        return self.masks
+
 
 def caption(things: list[Thing]) -> str:
     """The sentence that names the things in order: "a ..., a ... and a ..."."""
@@ -165,13 +174,17 @@ def ground(rng: np.random.Generator) -> np.ndarray:
 def noise(count: int = 24) -> np.ndarray:
     """A bank of soft noise, (count, 224, 224, 3) uint8 in 0..50: coarse values, linearly interpolated."""
     rng = np.random.default_rng(0)
-    field = rng.integers(0, 51, (count, SIDE // 16, SIDE // 16, 3))
+    return interpolated(rng.integers(0, 51, (count, SIDE // 16, SIDE // 16, 3)), 16).astype(np.uint8)
+
+
+def interpolated(field: np.ndarray, cell: int) -> np.ndarray:
+    """Coarse integers (count, n, m, C) made `cell` x `cell` pixels each, linearly, round at the edges."""
     for axis in (1, 2):
-        after = np.repeat(np.roll(field, -1, axis), 16, axis)
-        before = np.repeat(field, 16, axis)
-        weight = (np.arange(SIDE) % 16).reshape([-1 if a == axis else 1 for a in range(4)])
-        field = (before * (16 - weight) + after * weight) // 16
-    return field.astype(np.uint8)
+        after = np.repeat(np.roll(field, -1, axis), cell, axis)
+        before = np.repeat(field, cell, axis)
+        weight = (np.arange(before.shape[axis]) % cell).reshape([-1 if a == axis else 1 for a in range(4)])
+        field = (before * (cell - weight) + after * weight) // cell
+    return field
 
 
 def differing(rng: np.random.Generator, things: list[Thing]) -> list[Thing]:

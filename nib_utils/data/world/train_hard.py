@@ -1,0 +1,130 @@
+"""Train `mini-hard`, the second embedded CLIP, on `shapes-hard`: 10 x 10 patches, its last third contrastive alone.
+
+It begins as `mini`, whose patches and positions are resampled to the finer grid. The concept head and the
+labels of the patches (see `train`) help in the beginning only: the patches' fade out first, then the concepts'.
+"""
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ...common.files import data_file
+from . import hard_scenes, scenes, train
+
+GRID = 10
+PATCH = hard_scenes.SIDE // GRID
+IMAGES, CAPTIONS = 16, 64  # that one thread reads at a time
+
+
+def build(words: dict[str, int], seed: int = 0) -> tuple[nn.Module, nn.Module]:
+    """`mini` on another grid, and training's own heads, untrained."""
+    model, heads = train.build(len(words), seed, hard_scenes.SIDE, PATCH)
+    state = load_file(data_file("mini.safetensors"))
+    assert state.pop("token_ids").tolist() == list(words.values())  # the worlds have the same words
+    state = {name: value.float() for name, value in state.items()} | {"logit_scale": model.logit_scale.detach()}
+    kernel, position = state["visual.conv1.weight"], state["visual.positional_embedding"]
+    size = kernel.shape[-1]
+    state["visual.conv1.weight"] = (size / PATCH) ** 2 * F.interpolate(
+        kernel, size=(PATCH, PATCH), mode="bilinear", antialias=True)  # a like patch gives a like sum
+    side = round((len(position) - 1) ** 0.5)
+    grid = position[1:].T.unflatten(1, (side, side))[None]  # (1, D, 7, 7)
+    grid = F.interpolate(grid, size=(GRID, GRID), mode="bicubic", align_corners=False)
+    state["visual.positional_embedding"] = torch.cat([position[:1], grid[0].flatten(1).T])
+    model.load_state_dict(state)
+    return model, heads
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), initializer=lambda: torch.set_num_threads(1))
+
+
+class Together(torch.autograd.Function):
+    """Tasks, functions that return tuples of tensors, run forwards and backwards at once, a thread each.
+
+    Against threads within each operation this keeps a core useful while others are busy elsewhere. The sums
+    have a fixed order, so a step is the same to the bit however the threads run.
+    """
+
+    @staticmethod
+    def forward(ctx, tasks, *weights):
+        ctx.weights, ctx.parts = weights, list(pool().map(lambda task: task(), tasks))
+        return tuple(out.detach() for part in ctx.parts for out in part)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        gradients = iter(gradients)
+        jobs = [(part, [next(gradients) for _ in part]) for part in ctx.parts]
+        each = pool().map(lambda job: torch.autograd.grad(job[0], ctx.weights, job[1], allow_unused=True), jobs)
+        columns = ([g for g in column if g is not None] for column in zip(*each))
+        return None, *(sum(column[1:], column[0]) if column else None for column in columns)
+
+
+def losses(model, heads, data, words: list[str], patch_weight: float, shown: Tensor | None = None) -> dict[str, Tensor]:
+    """`train.losses` in float32, in tasks of a few images or a few captions of like length.
+
+    shown: the patches that are read, all the others left out (a cheaper step), or None for every one.
+    """
+    pixels, things, patch, named = data
+    if shown is not None:
+        data = pixels, things, patch[:, shown.numpy()], named
+    pixels, dense = train.normalised(pixels, torch.float32), patch_weight > 0
+    ids, lengths = train.tokenize([scenes.caption(things) for things in named], words)
+    order = lengths.argsort(descending=True, stable=True)
+
+    def read(part):
+        image, _ = map(train.lean, train.towers(model, borrow=lambda p: p))
+        return train.see(image, heads, part, dense, shown)[: 1 + dense]
+
+    def hear(part):
+        _, text = map(train.lean, train.towers(model, borrow=lambda p: p))
+        return (text(ids[part, : int(lengths[part].max())]),)
+
+    tasks = [partial(read, x) for x in pixels.split(IMAGES)]
+    weights = [p for m in (model, heads) for p in m.parameters()]
+    n = len(tasks) * (1 + dense)
+    out = Together.apply(tasks + [partial(hear, part) for part in order.split(CAPTIONS)], *weights)
+    u, v = torch.cat(out[: n : 1 + dense]), torch.cat(out[n:])[order.argsort()]
+    return train.terms_of(model, heads, data, u, v, torch.cat(out[1:n:2]) if dense else None, patch_weight)
+
+
+def fading(progress: float, start: float, end: float) -> float:
+    """1 before `start`, 0 after `end`, and a straight line between."""
+    return min(1.0, max(0.0, (end - progress) / (end - start)))
+
+
+def train_hard(folder: str | Path, steps: int = 3600, batch_size: int = 64, learning_rate: float = 1e-3,
+               hard_from: float = 0.5, negatives: int = 3, most: int = scenes.MAX_OBJECTS, seed: int = 0,
+               save_every: int = 50, all_from: float = 0.5) -> tuple[nn.Module, pd.DataFrame]:
+    """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
+
+    Before `all_from` of the steps a random half of the patches is read, for half the time. The data of a step depend
+    on (seed, step) alone. Raises ValueError for a checkpoint of other parameters.
+    """
+    chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
+                  negatives=negatives, most=most, seed=seed, all_from=all_from)
+    words = train.word_ids()
+    model, heads = build(words, seed)
+
+    def terms(step: int) -> dict[str, Tensor]:
+        progress = step / steps
+        concepts, patches = fading(progress, 0.6, 2 / 3), 4 * fading(progress, 0, 0.6)
+        wrong = negatives if progress >= hard_from else min(1, negatives)
+        data = train.batch(np.random.default_rng([seed, step]), batch_size, wrong, most, hard_scenes.draw_scene, GRID)
+        half = np.random.default_rng([seed, step, 2]).permutation(GRID * GRID)[: GRID * GRID // 2]
+        shown = torch.from_numpy(half).sort().values if progress < all_from else None
+        parts = losses(model, heads, data, list(words), patches, shown)
+        for name in ("image_labels", "text_labels"):
+            parts[name] = concepts * parts[name] if concepts else parts[name].detach()
+        return parts
+
+    return train.fit(folder, chosen, model, heads, terms, save_every)
