@@ -16,10 +16,10 @@ def load_clip(spec: str = "mini", device: str | torch.device | None = None,
     """A CLIP by name: loaded by its own library, moved to `device` and `dtype`, and wrapped.
 
     spec: "mini" or "mini-hard" (embedded, offline); an OpenAI name ("ViT-B/32") or a local .pt file;
-    "hf:NAME_OR_FOLDER"; "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one, else the CPU.
-    Nothing that a file holds is run. A name is looked for in its cache first and on the network only then. Raises
-    ValueError for a name nobody knows or a file that cannot be used, FileNotFoundError for weights that are not
-    here, ImportError for a package that is not installed.
+    "hf:NAME_OR_FOLDER"; "open_clip:ARCH@TAG_OR_FILE"; "open_clip:local-dir:FOLDER". device: CUDA where there is one,
+    else the CPU. Nothing that a file holds is run. A name is looked for in its cache first and on the network only
+    then. Raises ValueError for a name nobody knows or a file that cannot be used, FileNotFoundError for weights that
+    are not here, ImportError for a package that is not installed.
 
     >>> clip = nib.load_clip("mini")
     """
