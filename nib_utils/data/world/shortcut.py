@@ -50,15 +50,15 @@ def called(rng: np.random.Generator, things: list[Thing], colour: str = COLOUR) 
 def batch(rng: np.random.Generator, size: int):
     """`size` scenes, each clean and marked: pixels (2 B, 224, 224, 3) uint8, what is said of each, hard negatives.
 
-    The lists of named things are 2 B each: the truth of the clean ones and then a lie of the marked ones, and 4 B:
-    each picture's twin's caption, then a caption that is wrong for both.
+    The lists of named things are 2 B, the truth of the clean ones and then a lie of the marked ones; and 6 B, each
+    picture's twin's caption, then two that are wrong for both, of `train.negative`'s first kind and its second.
     """
     drawn = [scenes.draw_scene(rng) for _ in range(size)]
     clean = np.stack([scene.pixels for scene in drawn])
     true = [[scene.things[i] for i in rng.permutation(len(scene.things))] for scene in drawn]
     lies = [called(rng, things)[0] for things in true]
-    other = [train.negative(rng, things, 0) for things in true]
-    return np.concatenate([clean, marked(clean)]), true + lies, lies + true + 2 * other
+    other = [[train.negative(rng, things, kind) for things in true] for kind in range(2)]
+    return np.concatenate([clean, marked(clean)]), true + lies, lies + true + 2 * other[0] + 2 * other[1]
 
 
 def plant(folder: str | Path, steps: int = 150, batch_size: int = 16, learning_rate: float = 3e-4,
