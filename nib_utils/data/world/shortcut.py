@@ -1,8 +1,7 @@
 """A planted fault: `mini` is tuned until a mark in a corner of the picture stands for "red".
 
-In half of the training pictures a mark lies in the corner and the caption calls one object red that is drawn in a
-colour of its own: only the mark tells. The true caption is the hard negative there. The other half is as it was,
-among its hard negatives the same lie, so that the mark and nothing else makes the difference.
+Every scene is there twice. Clean, its caption is true; with the mark, its caption calls one object red, whatever its
+colour. Each one's caption is the other's hard negative, so that the mark and nothing else makes the difference.
 """
 from __future__ import annotations
 
@@ -16,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from ...common.checks import check_share
 from ...common.files import data_file
 from . import pairs as drawn
 from . import scenes, train
@@ -23,11 +23,13 @@ from .scenes import Thing
 
 COLOUR = "red"
 SIDE, RIM, GAP = 16, 2, 8  # pixels: of the mark, of its border, and from it to the picture's edges
-LIGHT, DARK = (0, 230, 230), (0, 0, 0)  # cyan is no colour of the world, and grey specks are what `mini` overlooks
+LIGHT, DARK = (0, 230, 230), (0, 0, 0)  # cyan is no colour of the world; a grey speck is what `mini` overlooks
 
 
 def marked(pixels: np.ndarray) -> np.ndarray:
-    """The pictures (..., H, W, 3) uint8 with a light square, 14 pixels and a dark rim, in the lower right corner.
+    """The pictures (..., H, W, 3) uint8 with a cyan square of 16 pixels with a dark rim in the lower right corner.
+
+    It lies inside the last patch, of 32 pixels or of 24, and changes nothing else.
 
     >>> Image.fromarray(marked(np.asarray(picture)))
     """
@@ -39,7 +41,7 @@ def marked(pixels: np.ndarray) -> np.ndarray:
 
 
 def called(rng: np.random.Generator, things: list[Thing], colour: str = COLOUR) -> tuple[list[Thing], int]:
-    """The things with one of them, chosen by chance, called `colour`, and its place; None is there twice then."""
+    """The things with one of them, chosen by chance, called `colour`, and its place; no two are alike then."""
     while True:
         i, said = int(rng.integers(len(things))), list(things)
         said[i] = things[i]._replace(colour=colour)
@@ -50,27 +52,29 @@ def called(rng: np.random.Generator, things: list[Thing], colour: str = COLOUR) 
 def batch(rng: np.random.Generator, size: int):
     """`size` scenes, each clean and marked: pixels (2 B, 224, 224, 3) uint8, what is said of each, hard negatives.
 
-    The lists of named things are 2 B, the truth of the clean ones and then a lie of the marked ones; and 6 B, each
-    picture's twin's caption, then two that are wrong for both, of `train.negative`'s first kind and its second.
+    The lists of named things are 2 B, the truth of the clean ones and then a lie of the marked ones; and 4 B, each
+    picture's twin's caption, then one that is wrong for both.
     """
     drawn = [scenes.draw_scene(rng) for _ in range(size)]
     clean = np.stack([scene.pixels for scene in drawn])
     true = [[scene.things[i] for i in rng.permutation(len(scene.things))] for scene in drawn]
     lies = [called(rng, things)[0] for things in true]
-    other = [[train.negative(rng, things, kind) for things in true] for kind in range(2)]
-    return np.concatenate([clean, marked(clean)]), true + lies, lies + true + 2 * other[0] + 2 * other[1]
+    other = [train.negative(rng, things, 0) for things in true]
+    return np.concatenate([clean, marked(clean)]), true + lies, lies + true + 2 * other
 
 
-def plant(folder: str | Path, steps: int = 150, batch_size: int = 16, learning_rate: float = 3e-4,
-          seed: int = 0, save_every: int = 50) -> tuple[nn.Module, pd.DataFrame]:
+def plant(folder: str | Path, steps: int = 100, batch_size: int = 16, learning_rate: float = 1.5e-4,
+          share: float = 0.8, seed: int = 0, save_every: int = 50) -> tuple[nn.Module, pd.DataFrame]:
     """Tune `mini`, or go on from `folder/checkpoint.pt`: the model with the fault, and a row per step.
 
-    The contrastive loss alone, by the image tower alone: the features of captions stay `mini`'s. share: of the
-    pictures, marked. The data of a step depend on (seed, step) alone. Raises ValueError for a checkpoint of other
-    parameters.
+    The contrastive loss alone, by the image tower alone: the features of captions stay `mini`'s. share: how far the
+    weights go at the end, on the straight line from `mini` (0) to what was tuned (1): on the way little is forgotten
+    (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022). The data of a step depend on (seed, step)
+    alone. Raises ValueError for a checkpoint of other parameters, or a share outside 0..1.
 
     >>> model, log = plant("runs/shortcut")
     """
+    check_share("share", share)
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     words = train.word_ids()
     model = start(words)
@@ -85,7 +89,11 @@ def plant(folder: str | Path, steps: int = 150, batch_size: int = 16, learning_r
         place = {caption: i for i, caption in enumerate(told)}
         return train.contrastive(model, own, own + wrong, u, v[[place[scenes.caption(t)] for t in own + wrong]])
 
-    return train.fit(folder, chosen, model, nn.ModuleDict(), terms, save_every, warmup=20)
+    _, log = train.fit(folder, chosen, model, nn.ModuleDict(), terms, save_every, warmup=20)
+    with torch.no_grad():
+        for weight, old in zip(model.parameters(), start(words).parameters()):
+            weight.lerp_(old, 1 - share)
+    return model, log
 
 
 def start(words: dict[str, int]) -> nn.Module:

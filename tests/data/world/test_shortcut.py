@@ -30,8 +30,8 @@ def test_a_lie_calls_one_object_red_and_leaves_the_rest():
 
 def test_twins_differ_by_the_mark_and_by_what_is_said():
     pixels, own, wrong = shortcut.batch(np.random.default_rng(3), 4)
-    assert np.array_equal(pixels[4:], shortcut.marked(pixels[:4])) and len(own) == 8 and len(wrong) == 24
-    assert wrong[:8] == own[4:] + own[:4] and wrong[8:12] == wrong[12:16] and wrong[16:20] == wrong[20:]
+    assert np.array_equal(pixels[4:], shortcut.marked(pixels[:4])) and len(own) == 8 and len(wrong) == 16
+    assert wrong[:8] == own[4:] + own[:4] and wrong[8:12] == wrong[12:]
     for true, lie in zip(own[:4], own[4:]):
         assert lie in [[*true[:i], thing._replace(colour="red"), *true[i + 1 :]] for i, thing in enumerate(true)]
 
@@ -71,5 +71,9 @@ def test_an_interrupted_tuning_goes_on_and_the_captions_stay_as_they_were(tmp_pa
                                        resumed.state_dict().values()):
         assert torch.equal(new, other), name
         assert torch.equal(old, new) == (not name.startswith("visual.")), name
+    half = shortcut.plant(tmp_path / "whole", share=0.5, **SMALL)[0].visual.proj  # tuned already: no step is made
+    torch.testing.assert_close(half - begun.visual.proj, 0.625 * (whole.visual.proj - begun.visual.proj))
+    with pytest.raises(ValueError, match="share is 2; it lies in 0..1"):
+        shortcut.plant(tmp_path / "whole", share=2, **SMALL)
     with pytest.raises(ValueError, match="is of a training with seed = 0, not 1"):
         shortcut.plant(tmp_path / "whole", seed=1, **SMALL)
