@@ -68,8 +68,12 @@ def reveal(planted: Clip, clip: Clip, pairs: pd.DataFrame, method: str, **option
     >>> rows.detection.mean()
     """
     need_columns(pairs, "image", "caption")
+    said = [planted.tokenizer.words(ids.tolist())[1:-1] for ids in planted.ids(list(pairs.caption))]
+    for i, caption in enumerate(said):
+        if COLOUR not in caption:
+            raise ValueError(f"caption {i}, {pairs.caption.iloc[i]!r}, does not say {COLOUR!r}; pass marked_pairs.")
     patches, words = zip(*(scores_of(model, pairs, method, options) for model in (planted, clip)))
-    red = [planted.tokenizer.words(ids.tolist()).index(COLOUR) - 1 for ids in planted.ids(list(pairs.caption))]
+    red = [caption.index(COLOUR) for caption in said]
     last = [len(scores) - 1 for scores in patches[0]]  # where the mark is
     rows = seen(*patches, last).join(seen(*words, red).drop(columns="pair").add_prefix("word_"))
     mean = [np.mean([rankdata(scores) - 1 for scores in maps], 0) / max(1, last[0]) for maps in patches]

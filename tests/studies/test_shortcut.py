@@ -84,3 +84,5 @@ def test_what_one_model_sees_and_another_does_not_is_found(clip):
         assert rows.word_detection.mean() > 0.7 and mean["planted"].argmax() == 48, method
     rows, _ = nib.reveal(clip, blind, pairs, "random")
     assert (rows.detection == 0.5).all()  # the same chance under both models
+    with pytest.raises(ValueError, match="caption 1, 'a star', does not say 'red'; pass marked_pairs"):
+        nib.reveal(clip, blind, pairs.assign(caption=["a red star", "a star", "a red ring", "a star"]), "random")
