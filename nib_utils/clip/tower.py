@@ -155,10 +155,7 @@ class Reading:
     @property
     def rows(self) -> int:
         """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
-        _, T, D = self.own.stream(0).shape
-        budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
-        fit = max(1, budget // (T * D))
-        return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
+        return rows_at_once(self.own.stream(0))
 
     def asked(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Which pairs ask about each of `inputs` (n,), places in `own`: (place in inputs, pair), each (p,)."""
@@ -178,6 +175,13 @@ class Reading:
         if self.own is self:
             return values
         return values[torch.cat([part.pair for part, _ in found]).argsort()]
+
+
+def rows_at_once(h: Tensor) -> int:
+    """How many rows (T, D) of a stream (B, T, D) to run through the blocks at once, for this device."""
+    budget = 640_000 if h.device.type == "cpu" else 60_000_000
+    fit = max(1, budget // (h.shape[1] * h.shape[2]))
+    return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
 
 
 @dataclass
