@@ -35,7 +35,7 @@ BOOKS = {
     "ablation_m2ib": Book(dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2])),
     "speed": Book(dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1,
                        fast=True), run="{arch}-random"),
-    "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False),
+    "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False, run="{model}"),
     "report": Book(run="all-results"),  # last: it tells of the others
 }
 REPRODUCE = [name for name, book in BOOKS.items() if book.reproduce]
