@@ -45,7 +45,7 @@ def test_phrases_are_held_against_all_that_differ_in_one_attribute_and_are_false
     texts = neighbours(star, frozenset([star, ring]))
     assert texts[0] == star.phrase and ring.phrase not in texts and len(texts) == 1 + 1 + 2 + 7 + 7 - 1
     pairs = nib.load_pairs("shapes", n=60, objects=1)
-    words = sorted({word for thing in pairs.objects for word in thing})
+    words = sorted({word for things in pairs.objects for thing in things for word in thing})
     for blind_to, right in ((), 1), (("small", "large"), 0):  # a model that knows the words, all or all but the sizes
         known = [word for word in words if word not in blind_to]
         read = lambda texts, known=known, **_: torch.tensor([[float(w in t.split()) for w in known] for t in texts])
