@@ -24,5 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "studies.defects": ["DEFECTS", "defects"],
     "studies.roar": ["roar"],
     "studies.sanity": ["prompt_sensitivity", "randomisation", "randomised", "seed_variance"],
-    "tables.statistics": ["bold", "compare", "interval", "ranks", "summary"],
+    "tables.paired_tests": ["compare", "duel"],
+    "tables.ranks": ["bold", "ranks"],
+    "tables.statistics": ["interval", "summary"],
 })

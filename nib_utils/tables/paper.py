@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +28,19 @@ def published_table(dataset: str) -> pd.DataFrame:
     return table[table["dataset"] == dataset].drop(columns="dataset").set_index("method")
 
 
-def main_table(rows: pd.DataFrame, dataset: str, single: Mapping[str, float]) -> pd.DataFrame:
+def main_table(rows: pd.DataFrame, dataset: str, single: Mapping[str, float],
+               controls: Collection[str] = ()) -> pd.DataFrame:
     """Per-pair `rows` (of `evaluate`, with columns method and pair) -> a row per method.
 
-    Columns: pairs; those of `ranked` for `<protocol>_<metric>`, in percent; fps (pairs per second in batches)
-    and fps_single (one pair at a time, from `single`); `paper_<metric>` and paper_fps where the paper reports
-    this dataset, for methods that it has and we have not run, too.
+    Columns: those of `ranked` for `<protocol>_<metric>`, in percent, `controls` set apart; fps (pairs per second in
+    batches) and fps_single (one pair at a time, from `single`); `paper_<metric>` and paper_fps where the paper
+    reports this dataset, for methods that it has and we have not run, too.
 
     >>> rows = pd.concat({m: nib.evaluate(clip, pairs, m) for m in ("nib", "random")}, names=["method", "pair"])
     >>> tables.main_table(rows.reset_index(), "shapes", {})
     """
-    groups = rows.groupby("method", sort=False)
-    table = pd.concat([groups.size().rename("pairs"), ranked(rows, BETTER)], axis=1)
-    table["fps"] = 1 / groups["explain_seconds"].mean()
+    table = ranked(rows, BETTER, controls=controls)
+    table["fps"] = 1 / rows.groupby("method")["explain_seconds"].mean()
     table["fps_single"] = pd.Series(single)
     paper = published_table(dataset).add_prefix("paper_")
     return table.join(paper, how="outer", sort=False) if len(paper) else table

@@ -1,30 +1,43 @@
 """Tables of means over pairs: with intervals, ranks, and the published numbers beside them where there are any."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
-from .statistics import bold, ranks, summary
+from .paired_tests import compare
+from .ranks import bold, ranks
+from .statistics import summary
 
 
-def ranked(rows: pd.DataFrame, better: Mapping[str, str], by: str = "method", unit: str = "pair") -> pd.DataFrame:
+def ranked(rows: pd.DataFrame, better: Mapping[str, str], by: str = "method", unit: str = "pair",
+           controls: Collection[str] = ()) -> pd.DataFrame:
     """Per-pair `rows` of several methods -> a row per method, with how sure each number is.
 
-    better: "lower" or "higher" for each metric. Columns `<metric>`, its 95 % bootstrap interval `_low`, `_high`,
-    `_rank` (a range where a paired test does not tell methods apart) and `_best` (may it be set in bold?).
+    better: "lower" or "higher" for each metric; controls: names that are no contestants, as of `ranks`. Columns: n,
+    units; `<metric>` and its 95 % bootstrap interval `_low`, `_high`; `_rank`, a range where paired tests of every
+    two do not tell methods apart, in brackets for a control; `_best`, may it be set in bold?; and against the method
+    of the best mean `_vs_best_p`, corrected for these tests alone, and `_margin`, as of `compare`, in the metric's
+    units (1 and 0 for that method itself). As the data choose it, `_vs_best_p` says which may be the best, and not
+    which are worse, as `_rank` does: those with 0.05 or more hold the true best in 95 % of tables.
     Raises ValueError for a NaN, or methods that were not measured on the same pairs.
 
-    >>> tables.ranked(rows, {"corrected_image_drop": "lower"})
+    >>> tables.ranked(rows, {"corrected_image_drop": "lower"}, controls=nib.CONTROLS)
     """
-    means, parts = summary(rows, list(better), by), []
+    means = summary(rows, list(better), by)
+    parts = [means.groupby(by, sort=False)["n"].first()]
     for metric, direction in better.items():
         one = means.xs(metric, level="metric")[["mean", "low", "high"]]
         one.columns = [metric, f"{metric}_low", f"{metric}_high"]
         if len(one) > 1:
-            found = ranks(rows, metric, direction, by, unit)
-            one = one.join(found["rank"].rename(f"{metric}_rank")).join(bold(found).rename(f"{metric}_best"))
+            found = ranks(rows, metric, direction, by, unit, controls=controls)
+            best = found.index[~found["control"]][0]
+            beside = compare(rows, metric, by, unit, best, controls).set_index("a")
+            beside.loc[best, ["p_holm", "margin"]] = 1, 0
+            one = one.join(pd.DataFrame({
+                f"{metric}_rank": found["rank"], f"{metric}_best": bold(found),
+                f"{metric}_vs_best_p": beside["p_holm"], f"{metric}_margin": beside["margin"]}))
         parts.append(one)
     return pd.concat(parts, axis=1)
 
