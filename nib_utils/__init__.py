@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "maps.explanation": ["Explanation", "explanation"],
     "measures.confidence": ["confidence"],
     "measures.curves": ["curve_points", "curves"],
-    "measures.evaluate": ["evaluate"],
+    "measures.evaluate": ["evaluate", "measured"],
     "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
     "measures.masks": ["box_masks", "crop_masks"],
     "measures.words": ["word_accuracy"],

@@ -67,16 +67,23 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
                 ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
-                columns = [MEASURES[measure](clip, ex, part) for measure in measures]
+                rows = measured(clip, ex, part, measures).assign(explain_seconds=seconds)
             blank.update(ex.blank)
-            rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
-            rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)
             if file is not None:
                 kept.write(file, done)
             bar.update(len(part))
     warn_blank(clip, method, asked, blank, new)
     return done
+
+
+def measured(clip: Clip, ex: Explanation, pairs: pd.DataFrame, measures: Sequence[str] = PROTOCOLS) -> pd.DataFrame:
+    """What `evaluate` measures, of maps that are there already, such as those of `explanation`: a row per pair.
+
+    >>> nib.measured(clip, nib.explanation(clip, images, texts, maps, words), pairs, ["gain"]).mean()
+    """
+    columns = [MEASURES[measure](clip, ex, pairs) for measure in measures]
+    return pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
 
 
 def from_row(options: dict, first: int, count: int) -> dict:
