@@ -27,7 +27,7 @@ BOOKS = {
     "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8)),
     "localization": Book(dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"])),
     "qualitative": Book(dict(scenes=2, masks=16)),
-    "faithfulness": Book(dict(n=5, methods=["nib", "chefer", "random"], fills=["mean", "blur"])),
+    "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"])),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
