@@ -12,7 +12,8 @@ from ..common.checks import brief, check_choice
 from .statistics import finite, intervals, need_measures
 
 EVERY = 14  # units up to which every sign is tried
-STEPS = 16_800  # steps of 36 shared by the units beyond it: 5040 for 120 units, so that time grows as their number
+MANY = 2000  # units beyond which the sum over flips is normal as far as rounding would show
+STEPS = 7200  # of 36 each, shared by the units between: 2160 for each of 120, so that time grows as their number
 
 
 def compare(rows: pd.DataFrame, metric: str, by: str = "method", unit: str = "pair", reference: str | None = None,
@@ -124,18 +125,21 @@ def margins(difference: np.ndarray) -> np.ndarray:
 def sign_flip(values: np.ndarray) -> np.ndarray:
     """Two-sided p (M,) that columns (n, M) of differences have mean zero, if either sign was as likely.
 
-    Up to 14 rows every flip is tried. Beyond, the distribution over all 2^n flips is made by convolution, of values
-    rounded to a 5040th of the column's greatest up to 120 rows, to so much coarser a step beyond; values that are
-    multiples of a half, a third or a quarter keep their ties. Source: Pagano and Tritchler, On Obtaining
-    Permutation Distributions in Polynomial Time, JASA 1983.
+    Up to 14 rows every flip is tried. Up to 2000 the distribution over all 2^n flips is made by convolution, of
+    values rounded to a 2160th of the column's greatest for 120 rows, coarser for more, where errors even out; multiples
+    of a half, a third or a quarter keep their ties. Beyond, that distribution is normal. Source: Pagano and
+    Tritchler, On Obtaining Permutation Distributions in Polynomial Time, JASA 1983.
     """
     n = len(values)
     if n <= EVERY:
         signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)  # (2^n, n)
         observed = np.abs(values.sum(0)) - 1e-9 * np.abs(values).sum(0)  # equal sums may differ in their last digits
         return (np.abs(signs @ values) >= observed).mean(0)
+    if n > MANY:
+        spread = np.sqrt((values**2).sum(0))
+        return 2 * scipy.stats.norm.sf(np.abs(values.sum(0)) / np.where(spread > 0, spread, 1))
     greatest = np.abs(values).max(0)
-    steps = 36 * max(1, STEPS // max(n, 120))
+    steps = 36 * (STEPS // n)
     whole = np.rint(values / np.where(greatest > 0, greatest, 1) * steps).astype(np.int64)
     return np.array([tails(np.abs(column), abs(column.sum())) for column in whole.T])
 
@@ -147,10 +151,12 @@ def tails(sizes: np.ndarray, least: int) -> float:
     at most (sum - least) / 2; both tails are alike.
     """
     chance = np.zeros((sizes.sum() - least) // 2 + 1)  # of each sum of those with a minus
-    chance[0] = 1
-    for size in sizes[sizes > 0]:
-        chance[size:] += chance[:-size]
-        chance /= 2
+    chance[0], most = 1, 0
+    for size in np.sort(sizes[sizes > 0]):
+        most += size
+        reached = chance[: most + 1]
+        reached[size:] += reached[:-size]
+        reached *= 0.5
     return min(1.0, 2 * chance.sum())
 
 

@@ -34,8 +34,8 @@ def test_each_method_is_set_against_the_best_and_has_its_n():
 
 def test_the_true_best_is_among_those_that_may_be_the_best():
     refused = 0
-    for seed in range(60):
+    for seed in range(30):
         noise = np.random.default_rng(seed).standard_normal((8, 20))
         table = ranked(rows_of(**{f"m{i}": values for i, values in enumerate(noise)}), {"drop": "lower"})
         refused += table.drop_vs_best_p["m0"] < 0.05  # all are alike, so any one is as good as the best
-    assert refused <= 5  # 3 of 60 are expected at most
+    assert refused <= 3  # one or two of 30 are expected at most
