@@ -1,7 +1,7 @@
 """Tables of means over pairs: with intervals, ranks, and the published numbers beside them where there are any."""
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -74,4 +74,34 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit
     some = any(table.get(f"{metric}_best", pd.Series()).eq(True).any() for metric in better)
     green = "green: significantly best" if some else "none is significantly best"
     figure.suptitle(f"{title} (lines: 95 % intervals; {green})", fontsize=10)
+    return figure
+
+
+def plot_cost(tables: Mapping[str, pd.DataFrame], metrics: Sequence[str] = ("image_gain", "text_gain")):
+    """What a method reaches against what it costs: a row of panels per table, a panel per metric, with 95 % intervals.
+
+    tables: title -> table of `ranked` with a column forwards, what a pair costs, drawn on a logarithmic axis. Methods
+    at which none cheaper is better are named and joined by a line; the others are named in grey.
+
+    >>> tables.plot_cost({"mini on shapes": gain})
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(len(tables), len(metrics), figsize=(6.4 * len(metrics), 4.6 * len(tables)),
+                                squeeze=False, layout="constrained")
+    for row, (title, table) in zip(axes, tables.items()):
+        table = table.sort_values("forwards")
+        for axis, metric in zip(row, metrics):
+            ahead = table[metric] > table[metric].cummax().shift(fill_value=-np.inf)
+            ends = [table[metric] - table[f"{metric}_low"], table[f"{metric}_high"] - table[metric]]
+            axis.errorbar(table["forwards"], table[metric], np.array(ends).clip(0), fmt="none", ecolor="#bbbbbb")
+            axis.plot(table["forwards"][ahead], table[metric][ahead], "o-", color="#35b779", ms=6, lw=1)
+            axis.plot(table["forwards"][~ahead], table[metric][~ahead], "o", color="#31688e", ms=4)
+            for name, x, y in zip(table.index, table["forwards"], table[metric]):
+                axis.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=7,
+                              color="#111111" if ahead[name] else "#777777")
+            axis.set(xscale="log", title=f"{title}: {metric.replace('_', ' ')}", ylabel="cosine",
+                     xlabel="cost of a pair, forwards of the image tower")
+            axis.axhline(0, color="grey", lw=0.8)
+            axis.grid(alpha=0.3)
     return figure
