@@ -191,3 +191,33 @@ def test_the_objects_themselves_are_a_better_map_than_the_ground(work):
 def test_what_does_not_fit_is_refused(work, change, words):
     with pytest.raises(ValueError, match=words):
         nib.curves(*work[:2], **change)
+
+
+class Similarity(torch.nn.Module):
+    """A picture's cosine with its caption, as a classifier of as many classes as captions."""
+
+    def __init__(self, clip, captions):
+        super().__init__()
+        self.tower, self.text = clip.image, torch.nn.functional.normalize(captions, dim=-1)
+
+    def forward(self, x):
+        return torch.nn.functional.normalize(self.tower(x), dim=-1) @ self.text.T
+
+
+def test_the_areas_are_those_of_quantus(work):
+    """Region perturbation of quantus takes patches away, most relevant first; least relevant first is insertion."""
+    quantus = pytest.importorskip("quantus", reason="quantus, an independent package, is not installed")
+    clip, ex = work[:2]
+    scores = torch.rand(5, 7, 7, generator=torch.Generator().manual_seed(4))
+    got = nib.curves(clip, nib.explanation(clip, ex.pixels, ex.ids, scores, ex.text), points=49)
+    pixel_map = scores.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None].numpy()
+    falls = {}
+    for order in ("morf", "lerf"):
+        metric = quantus.RegionPerturbation(patch_size=32, order=order, regions_evaluation=49, perturb_baseline=0.0,
+                                            normalise=False, abs=False, disable_warnings=True)
+        falls[order] = np.stack(metric(Similarity(clip, ex.features[1]).eval(), ex.pixels.numpy(), np.arange(5), pixel_map,
+                                       device="cpu", channel_first=True, softmax=False))
+    whole = ex.similarity.numpy()[:, None]
+    curve = {order: whole - np.concatenate([np.zeros((5, 1)), fall], 1) for order, fall in falls.items()}
+    np.testing.assert_allclose(got.image_deletion_auc, np.trapezoid(curve["morf"], dx=1 / 49, axis=1), atol=1e-5)
+    np.testing.assert_allclose(got.image_insertion_auc, np.trapezoid(curve["lerf"], dx=1 / 49, axis=1), atol=1e-5)
