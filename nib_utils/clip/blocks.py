@@ -73,9 +73,10 @@ class Block:
         return self.mlp(h + self.mix(attention, x)), attention
 
     def branch(self, h: Tensor) -> Tensor:
-        """What the attention adds to the stream, (B, T, D)."""
+        """What the attention adds to the stream, (B, T, D), without ever holding the attention whole."""
         x = self.norm1(h)
-        return self.mix(self.attention(x), x)
+        q, k, v = (self.split(linear(x)) for linear in (self.q, self.k, self.v))  # (B, heads, T, d)
+        return self.join(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
 
     def mlp(self, h: Tensor) -> Tensor:
         """The stream after this block's MLP, (..., D) -> (..., D)."""
