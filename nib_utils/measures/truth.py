@@ -30,34 +30,37 @@ def falls(clip: Clip, pairs: pd.DataFrame, changes: pd.DataFrame, batch_size: in
     check_changes(changes, list(pairs["caption"]), "image")
     encode = lambda images: torch.cat([clip.encode_image(images[i : i + batch_size])
                                        for i in range(0, len(images), batch_size)])
-    captions, rows = clip.encode_text(list(pairs["caption"])), torch.as_tensor(changes["pair"].to_numpy())
+    captions, rows = clip.encode_text(list(pairs["caption"])), torch.tensor(changes["pair"].tolist())
     before, after = cosine(encode(list(pairs["image"])), captions), encode(list(changes["image"]))
     return (before[rows] - cosine(after, captions[rows])).double().cpu().numpy()
 
 
 def word_truth(ex: Explanation, changes: pd.DataFrame) -> pd.DataFrame:
-    """How relevant the text map finds the words that each change makes untrue: a row per change that has such words.
+    """How relevant the text map finds the words that changes make untrue: a row per word, or per object taken away.
 
     ex: of the pairs that were changed; changes: of `counterfactuals`, with a column fall (see `falls`). Columns pair,
-    kind, object, word, fall; relevance, the map's value of the word in 0..1 (of kind "object": the mean of the
-    object's four words); rank, the share of the caption's other words that the map puts lower, equal ones by half,
-    in 0..1. Raises ValueError for changes of other captions, or for words that are not one token each.
+    kind, object, word; fall, the mean over the values that the word became; relevance, the map's value of the word in
+    0..1 (of kind "object": the mean of the object's four words); rank, the share of the caption's other words that
+    the map puts lower, equal ones by half, in 0..1. Raises ValueError for changes of other captions, or for
+    words that are not one token each.
 
     >>> rows = nib.word_truth(nib.explain(clip, list(pairs.image), list(pairs.caption)), changes)
     >>> nib.concordance(rows).groupby("kind").mean()
     """
     check_explanation(ex, "text")
-    check_changes(changes, ex.captions, "fall")
-    said = changes[changes["places"].map(len) > 0]
-    for change in said.dropna(subset="word").itertuples():
-        words = ex.tokens[change.pair][1:-1]
-        if [words[k] for k in change.places if k < len(words)] != [change.word]:
-            raise ValueError(f"caption {change.pair}, {change.caption!r}, has the tokens {words}, of which "
-                             f"{change.places[0]} is not {change.word!r}; the words must be one token each.")
+    check_changes(changes, ex.captions, "object", "word", "places", "fall")
     maps = [m[1:-1].double().numpy() for m in ex.text]
     ranks = [(rankdata(m) - 1) / max(len(m) - 1, 1) for m in maps]
-    mean = lambda values: [values[pair][places].mean() for pair, places in zip(said["pair"], said["places"])]
-    return said[["pair", "kind", "object", "word", "fall"]].assign(relevance=mean(maps), rank=mean(ranks))
+    rows, said = [], changes[changes["places"].map(len) > 0]
+    for pair in said["pair"].unique():
+        if ex.tokens[pair][1:-1] != ex.captions[pair].replace(",", " ,").split():
+            raise ValueError(f"caption {pair}, {ex.captions[pair]!r}, has the tokens {ex.tokens[pair][1:-1]}; explain "
+                             "a model whose tokens are its words.")
+    for (pair, kind, thing), part in said.groupby(["pair", "kind", "object"], sort=False):
+        first = part.iloc[0]
+        rows.append({"pair": pair, "kind": kind, "object": thing, "word": first["word"], "fall": part["fall"].mean(),
+                     "relevance": maps[pair][first["places"]].mean(), "rank": ranks[pair][first["places"]].mean()})
+    return pd.DataFrame(rows, columns=["pair", "kind", "object", "word", "fall", "relevance", "rank"])
 
 
 def object_truth(ex: Explanation, changes: pd.DataFrame) -> pd.DataFrame:
@@ -70,23 +73,23 @@ def object_truth(ex: Explanation, changes: pd.DataFrame) -> pd.DataFrame:
     >>> nib.concordance(nib.object_truth(ex, changes)).mean()
     """
     check_explanation(ex, "image")
-    check_changes(changes, ex.captions, "fall", "mask", "image")
+    check_changes(changes, ex.captions, "object", "mask", "image", "fall")
     gone = changes[changes["kind"] == "object"]
     masks = torch.from_numpy(np.stack([seen(row.mask, row.image, f"change {row.Index}", ex.clip.preprocess)
                                        for row in gone.itertuples()]))  # (changes, H, W)
     left(masks, list(gone["caption"]), "raise")
-    shares = mass(ex.image_scores[torch.as_tensor(gone["pair"].to_numpy())], masks)
+    shares = mass(ex.image_scores[torch.tensor(gone["pair"].tolist())], masks)
     return gone[["pair", "kind", "object", "fall"]].assign(relevance=shares.double().numpy())
 
 
 def concordance(rows: pd.DataFrame) -> pd.DataFrame:
     """Is more relevant what makes the cosine fall more? A row for each picture and kind of change.
 
-    rows: of `word_truth` or `object_truth`. Columns pair; kind, one of theirs, or "words" for all that changes one
+    rows: of `word_truth` or `object_truth`. Columns pair; kind, one of theirs, or "words" for all that change one
     word; spearman, of relevance and fall, in -1..1, 0 by chance and where relevance is constant; concordance, the
-    share of couples of changes that relevance puts in the order of their falls, equal relevance counting half, in
-    0..1, 0.5 by chance; changes, how many. Changes are compared within their picture; where all falls are equal,
-    as of one change alone, there is no row. Source: Kendall, Biometrika, 1938.
+    share of couples that relevance puts in the order of their falls, equal relevance counting half, in 0..1, 0.5
+    by chance; changes, how many were compared, all within their picture. Where all falls are equal, as of one change
+    alone, there is no row. Source: Kendall, Biometrika, 1938.
 
     >>> nib.concordance(rows).groupby("kind")["concordance"].mean()
     """

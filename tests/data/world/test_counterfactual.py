@@ -80,6 +80,15 @@ def test_sizes_that_are_left_out_would_touch_or_leave_the_picture(changes):
         assert not edge.any()
 
 
+def test_more_values_are_other_values_and_the_first_stay(world, changes):
+    many, keys = nib.counterfactuals(world, n=6, seed=SEED, values=7), ["pair", "object", "kind"]
+    few = changes[changes.pair < 6].dropna(subset="becomes").set_index(keys).becomes
+    for key, part in many.dropna(subset="becomes").groupby(keys):
+        assert part.becomes.is_unique and part.word.iloc[0] not in set(part.becomes) and few[key] == part.becomes.iloc[0]
+    most = many.groupby(keys).size().groupby("kind").max()
+    assert most.to_dict() == {"object": 1, "size": 1, "texture": 2, "colour": 7, "shape": 7}
+
+
 def test_the_same_again_whatever_n_and_start(world, changes):
     few, later = nib.counterfactuals(world, n=2, seed=SEED), nib.counterfactuals(world, n=2, seed=SEED, start=5)
     for part, start in ((few, 0), (later, 5)):
@@ -124,7 +133,7 @@ def test_hard_plans_that_hide_too_much_or_their_own_colour_are_not_legal():
 
 
 @pytest.mark.parametrize("given, says", [(dict(name="cc"), "name is 'cc'; pass one of 'shapes', 'shapes-hard'"),
-                                         (dict(n=0), "n is 0"), (dict(seed=-1), "seed is -1"),
+                                         (dict(n=0), "n is 0"), (dict(seed=-1), "seed is -1"), (dict(values=0), "values is 0"),
                                          (dict(objects=9), "objects is 9"), (dict(start=-2), "start is -2")])
 def test_what_cannot_be_drawn_is_refused(given, says):
     with pytest.raises(ValueError, match=says):
