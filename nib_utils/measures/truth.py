@@ -89,10 +89,11 @@ def concordance(rows: pd.DataFrame) -> pd.DataFrame:
     word; spearman, of relevance and fall, in -1..1, 0 by chance and where relevance is constant; concordance, the
     share of couples that relevance puts in the order of their falls, equal relevance counting half, in 0..1, 0.5
     by chance; changes, how many were compared, all within their picture. Where all falls are equal, as of one change
-    alone, there is no row. Source: Kendall, Biometrika, 1938.
+    alone, there is no row. Raises ValueError for a missing column or a NaN. Source: Kendall, Biometrika, 1938.
 
     >>> nib.concordance(rows).groupby("kind")["concordance"].mean()
     """
+    check_rows(rows, "pair", "kind", "relevance", "fall")
     words = rows[rows["kind"] != "object"].assign(kind="words")
     found = [{"pair": pair, "kind": kind, "spearman": spearman(part["relevance"], part["fall"]),
               "concordance": ordered(part["relevance"].to_numpy(), part["fall"].to_numpy()), "changes": len(part)}
@@ -110,6 +111,16 @@ def ordered(relevance: np.ndarray, fall: np.ndarray) -> float:
     a, b = np.triu_indices(len(fall), 1)
     tells, says = np.sign(fall[a] - fall[b]), np.sign(relevance[a] - relevance[b])
     return float(((1 + tells * says) / 2)[tells != 0].mean())
+
+
+def check_rows(rows: pd.DataFrame, *columns: str) -> None:
+    """Refuse rows without these columns, or with a gap in them."""
+    missing = [name for name in columns if name not in getattr(rows, "columns", ())]
+    if missing:
+        raise ValueError(f"the rows lack the column {missing[0]!r}; pass those of word_truth or object_truth.")
+    gaps = np.argwhere(rows[list(columns)].isna().to_numpy())
+    if len(gaps):
+        raise ValueError(f"row {gaps[0][0]} has no {columns[gaps[0][1]]}; leave such rows out, or find out why.")
 
 
 def check_changes(changes: pd.DataFrame, captions: Sequence[str], *columns: str) -> None:

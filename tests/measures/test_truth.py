@@ -119,6 +119,10 @@ def test_concordance_is_somers_d_and_counts_couples():
         assert row.concordance == pytest.approx(by_hand) and row.changes == len(part) == (8 if kind == "words" else 4)
         assert row.concordance == pytest.approx((1 + somersd(part.fall, part.relevance).statistic) / 2)
     assert len(found) == 15
+    with pytest.raises(ValueError, match="row 3 has no fall; leave such rows out"):
+        nib.concordance(rows.assign(fall=rows.fall.where(rows.index != 3)))
+    with pytest.raises(ValueError, match="lack the column 'relevance'; pass those of word_truth"):
+        nib.concordance(rows.drop(columns="relevance"))
     level = nib.concordance(rows.assign(fall=0.1))
     assert not len(level) and "concordance" in level
 

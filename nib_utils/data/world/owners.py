@@ -17,9 +17,10 @@ def word_objects(pair) -> np.ndarray:
     >>> nib.word_objects(nib.load_pairs("shapes", n=1, objects=2).iloc[0]).sum(0)
     array([4, 4])
     """
-    if getattr(pair, "get", lambda _: None)("objects") is None:
-        raise ValueError(f"the pair is {brief(pair)}, without objects; pass a row of load_pairs of a drawn world.")
+    named = getattr(pair, "get", lambda _: None)("objects")
+    if not isinstance(named, list):  # of a whole table it is a column
+        raise ValueError(f"the pair is {brief(pair)}, without a list of objects; pass one row of drawn pairs.")
     phrase = [False] + [True] * len(ATTRIBUTES)  # "a small striped red star"
-    things = np.eye(len(pair["objects"]), dtype=bool)
+    things = np.eye(len(named), dtype=bool)
     parts = [row for i, own in enumerate(things) for row in np.outer(phrase if i == 0 else [False, *phrase], own)]
     return np.array(parts, bool).reshape(-1, len(things))

@@ -27,7 +27,7 @@ def test_a_caption_by_hand():
     np.testing.assert_array_equal(nib.word_objects({"objects": [tuple("bcde"), tuple("fghi")]}), by_hand)
 
 
-@pytest.mark.parametrize("pair", [{"caption": "a cat"}, "a red star", None])
+@pytest.mark.parametrize("pair", [{"caption": "a cat"}, "a red star", None, nib.load_pairs("shapes", n=2)])
 def test_what_was_not_drawn_is_refused(pair):
-    with pytest.raises(ValueError, match="without objects; pass a row of load_pairs"):
+    with pytest.raises(ValueError, match="without a list of objects; pass one row"):
         nib.word_objects(pair)
