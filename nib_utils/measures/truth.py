@@ -75,6 +75,8 @@ def object_truth(ex: Explanation, changes: pd.DataFrame) -> pd.DataFrame:
     check_explanation(ex, "image")
     check_changes(changes, ex.captions, "object", "mask", "image", "fall")
     gone = changes[changes["kind"] == "object"]
+    if not len(gone):
+        raise ValueError("none of the changes takes an object away; pass those of kind 'object' too.")
     masks = torch.from_numpy(np.stack([seen(row.mask, row.image, f"change {row.Index}", ex.clip.preprocess)
                                        for row in gone.itertuples()]))  # (changes, H, W)
     left(masks, list(gone["caption"]), "raise")

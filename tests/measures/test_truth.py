@@ -161,3 +161,5 @@ def test_explanations_without_the_map_are_refused(ex, changes):
         nib.word_truth(replace(ex, text=[]), changes)
     with pytest.raises(ValueError, match="no image maps"):
         nib.object_truth(replace(ex, image=torch.empty(0)), changes)
+    with pytest.raises(ValueError, match="none of the changes takes an object away"):
+        nib.object_truth(ex, changes[changes.kind == "size"])
