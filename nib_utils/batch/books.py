@@ -28,6 +28,7 @@ BOOKS = {
     "localization": Book(dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"])),
     "qualitative": Book(dict(scenes=2, masks=16)),
     "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"])),
+    "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"])),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
