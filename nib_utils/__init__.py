@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "studies.defects": ["DEFECTS", "defects"],
     "studies.roar": ["roar"],
     "studies.sanity": ["prompt_sensitivity", "randomisation", "randomised", "seed_variance"],
+    "studies.shortcut": ["cue_effect", "reveal"],
     "tables.paired_tests": ["compare", "duel"],
     "tables.ranks": ["bold", "ranks"],
     "tables.statistics": ["interval", "summary"],

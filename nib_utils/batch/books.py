@@ -33,6 +33,7 @@ BOOKS = {
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
+    "shortcut": Book(dict(steps=2, n=3, scenes=45, methods=["nib", "legrad", "rise", "random"], masks=8)),
     "ablation_nib": Book(dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10)),
     "ablation_m2ib": Book(dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2],
                                settle=[1, 2], layers=[10], rates=[1.0])),
