@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
     "measures.masks": ["box_masks", "crop_masks"],
     "measures.words": ["word_accuracy"],
-    "methods": ["CONTROLS", "METHODS", "PUBLISHED"],
+    "methods": ["CONTROLS", "METHODS", "PUBLISHED", "REFERENCE"],
     "methods.register": ["method"],
     "studies.accuracy": ["retrieval"],
     "studies.completeness": ["completeness", "narrowing"],

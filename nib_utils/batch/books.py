@@ -28,6 +28,8 @@ BOOKS = {
     "localization": Book(dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"])),
     "qualitative": Book(dict(scenes=2, masks=16)),
     "faithfulness": Book(dict(n=5, methods=["nib", "chefer", "random"], fills=["mean", "blur"])),
+    "shapley": Book(dict(n=2, samples=120), reproduce=False),
+    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"])),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
