@@ -30,7 +30,7 @@ def shapley_table(clip: Clip, pairs: pd.DataFrame, *, samples: int | None = None
     need_columns(pairs, "image", "caption")
     check_seed("seed", seed)
     if samples is not None:
-        check_whole("samples", samples, 1)
+        check_whole("samples", samples, 1)  # how many each game needs, it says itself
     file = None
     if cache is not None:
         file = Path(cache) / f"{kept.fingerprint(clip, pairs, 'shapley', {'samples': samples}, seed)}.csv"

@@ -47,5 +47,6 @@ def estimates(tower: Tower, reading: Reading, target: Tensor, samples: int | Non
         def worth(keep: Tensor, one=one, goal=target[b]) -> Tensor:
             return cosine(one.feature(keep, torch.zeros(len(keep), dtype=torch.long)), goal).cpu()
 
-        found.append(kernel_shap(worth, one.parts, samples or max(1024, 20 * one.parts), s))
+        tried = max(1024, 20 * one.parts) if samples is None else samples
+        found.append(kernel_shap(worth, one.parts, tried, s))
     return found

@@ -84,7 +84,7 @@ def solve(keep: Tensor, weight: Tensor, found: Tensor) -> Tensor:
     """
     size, parts = keep.sum(1), max(keep.shape[1], 1)
     none, whole = found[size.argmin()], found[size.argmax()]
-    share = size[:, None] / parts
+    share = size[:, None].double() / parts
     rows, rest = keep.double() - share, found - none - share[:, 0] * (whole - none)  # rows add up to zero
     square = rows.T @ (weight[:, None] * rows) + 1 / parts  # so the values have no sum of their own, which this sets
     return torch.linalg.solve(square, rows.T @ (weight * rest)) + (whole - none) / parts
