@@ -9,7 +9,7 @@ from .register import method
 from .shared.seen import at_tokens, parts_of, seen
 
 
-@method(title="One part alone", group="reference", source="first come of RISE's insertion", forwards=60, signed=True)
+@method(title="One part alone", group="reference", source="first step of insertion", forwards=60, signed=True)
 def one_alone(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     """`cos(i alone) - cos(nothing)` for every part i: signed scores (B, T), 0 for CLS, SOS and EOS.
 

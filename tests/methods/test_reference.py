@@ -11,8 +11,8 @@ from captum.attr import KernelShap, ShapleyValueSampling
 import nib_utils as nib
 from nib_utils.clip.captions import pad
 from nib_utils.clip.similarity import cosine
-from nib_utils.methods.shared.kernel_shap import kernel_shap
 from nib_utils.methods.shapley import estimates
+from nib_utils.methods.shared.kernel_shap import kernel_shap
 
 
 def toy(parts: int, seed: int = 0):
