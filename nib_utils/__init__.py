@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "measures.ceilings": ["grid_ceiling"],
     "measures.confidence": ["confidence"],
     "measures.curves": ["curve_points", "curves"],
-    "measures.evaluate": ["evaluate"],
+    "measures.evaluate": ["evaluate", "measured"],
     "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
     "measures.masks": ["box_masks", "crop_masks", "grid_truth"],
     "measures.reference": ["agreement", "reference"],
@@ -26,5 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "studies.defects": ["DEFECTS", "defects"],
     "studies.roar": ["roar"],
     "studies.sanity": ["prompt_sensitivity", "randomisation", "randomised", "seed_variance"],
-    "tables.statistics": ["bold", "compare", "interval", "ranks", "summary"],
+    "tables.paired_tests": ["compare", "duel"],
+    "tables.ranks": ["bold", "ranks"],
+    "tables.statistics": ["interval", "summary"],
 })

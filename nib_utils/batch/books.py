@@ -27,7 +27,7 @@ BOOKS = {
     "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8)),
     "localization": Book(dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"])),
     "qualitative": Book(dict(scenes=2, masks=16)),
-    "faithfulness": Book(dict(n=5, methods=["nib", "chefer", "random"], fills=["mean", "blur"])),
+    "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"])),
     "shapley": Book(dict(n=2, samples=120), reproduce=False),
     "reference": Book(dict(n=3, methods=["nib", "chefer", "random"])),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
@@ -37,7 +37,7 @@ BOOKS = {
     "ablation_m2ib": Book(dict(scenes=3, betas=[0.1, 1.0], learning_rates=[1.0], steps=[2], copies=[2])),
     "speed": Book(dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1,
                        fast=True), run="{arch}-random"),
-    "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False),
+    "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False, run="{model}"),
     "report": Book(run="all-results"),  # last: it tells of the others
 }
 REPRODUCE = [name for name, book in BOOKS.items() if book.reproduce]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -131,13 +131,22 @@ class Reading:
 
     @torch.no_grad()
     def stream(self, layer: int) -> Tensor:
-        """h_layer, (B, T, D), for layer 0..L-1; of the blocks, only those before it are run."""
+        """h_layer, (B, T, D), for layer 0..L-1; only the blocks before it are run, and not for a caption's padding."""
         if self.own is not self:
             return self.own.stream(layer)[self.which]
         while len(self.known) <= layer:
-            self.known.append(self.tower.blocks[len(self.known) - 1](self.known[-1]) if self.known
-                              else self.tower.embed(self.x))
+            run = self.tower.blocks[len(self.known) - 1] if self.known else self.tower.embed
+            if self.known and self.kept is not None:
+                run = partial(run.unpadded, kept=self.kept)
+            self.known.append(run(self.known[-1] if self.known else self.x))
         return self.known[layer]
+
+    @cached_property
+    def kept(self) -> Tensor | None:
+        """Where in (B T) the tokens are that stand for something, (N,); None where no caption is padded."""
+        if self.tower.kind == "image" or (self.at == self.x.shape[1] - 1).all():
+            return None
+        return (torch.arange(self.x.shape[1], device=self.at.device) < self.lengths[:, None]).flatten().nonzero()[:, 0]
 
     @property
     def streams(self) -> list[Tensor]:

@@ -12,16 +12,16 @@ from ..common.checks import need_columns
 SOURCES = [  # kind, metric, notebook, its table, the table's column, which way is better
     ("image", "published Drop", "main_table", "main_table", "published_image_drop", "lower"),
     ("image", "corrected Drop", "main_table", "main_table", "corrected_image_drop", "lower"),
-    ("image", "deletion", "faithfulness", "areas", "image_deletion_auc", "lower"),
-    ("image", "insertion", "faithfulness", "areas", "image_insertion_auc", "higher"),
-    ("image", "relevance gain", "faithfulness", "areas", "image_gain", "higher"),
+    ("image", "deletion", "faithfulness", "gain", "image_deletion_auc", "lower"),
+    ("image", "insertion", "faithfulness", "gain", "image_insertion_auc", "higher"),
+    ("image", "relevance gain", "faithfulness", "gain", "image_gain", "higher"),
     ("image", "AP on masks", "localization", "localization", "average_precision", "higher"),
     ("text", "published Drop", "main_table", "main_table", "published_text_drop", "lower"),
     ("text", "corrected Drop", "main_table", "main_table", "corrected_text_drop", "lower"),
-    ("text", "deletion", "faithfulness", "areas", "text_deletion_auc", "lower"),
-    ("text", "insertion", "faithfulness", "areas", "text_insertion_auc", "higher"),
-    ("text", "relevance gain", "faithfulness", "areas", "text_gain", "higher"),
-    ("text", "AP of words", "faithfulness", "words", "average_precision", "higher"),
+    ("text", "deletion", "faithfulness", "gain", "text_deletion_auc", "lower"),
+    ("text", "insertion", "faithfulness", "gain", "text_insertion_auc", "higher"),
+    ("text", "relevance gain", "faithfulness", "gain", "text_gain", "higher"),
+    ("text", "AP of words", "faithfulness", "words", "word_average_precision", "higher"),
 ]
 LEAST = 4  # methods below which a rank correlation says nothing
 
@@ -51,12 +51,10 @@ def metrics_table(agreement: pd.DataFrame, root: str | Path, run: str = "mini-sh
 
 
 def metric_means(file: Path, column: str) -> pd.Series:
-    """One column of a table of methods, of its fill "mean" where there are several; empty where it is not there."""
+    """One column of a table of methods; empty where it is not there."""
     table = pd.read_csv(file) if file.is_file() else pd.DataFrame()
     if column not in table:
         return pd.Series(dtype=float, name=column)
-    if "fill" in table:
-        table = table[table["fill"] == "mean"]
     return table.set_index("method")[column].astype(float)
 
 

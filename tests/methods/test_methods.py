@@ -190,6 +190,18 @@ def test_one_row_of_the_last_block_is_the_blocks_own_row(double, pairs):
         torch.testing.assert_close(fast, slow, atol=1e-12 * slow.abs().max().item(), rtol=1e-10)
 
 
+def test_a_readings_streams_are_the_padded_ones_without_their_padding(double):
+    ids = double.ids(["a red square", "two small green circles above a large blue square", "a circle"])
+    padded = pad(ids)
+    reading = double.text.read(padded)
+    assert len(reading.kept) == sum(map(len, ids)) < padded.numel()
+    for layer in range(double.text.depth):
+        plain = double.text.stream(padded, layer)
+        for i, own in enumerate(map(len, ids)):
+            torch.testing.assert_close(reading.stream(layer)[i, :own], plain[i, :own], atol=1e-12, rtol=1e-12)
+            assert layer == 0 or not reading.stream(layer)[i, own:].any()
+
+
 def test_a_pre_ln_block_reads_only_the_direction(clip, pairs):
     tower, tokens, _ = readings(clip, pairs)[0]
     z, block = tokens.streams[9], tower.blocks[9]

@@ -16,9 +16,8 @@ def root(tmp_path):
     (tmp_path / "faithfulness" / "run").mkdir(parents=True)
     frame = pd.DataFrame({"method": METHODS, "published_image_drop": up, "corrected_image_drop": -up})
     frame.to_csv(tmp_path / "main_table" / "run" / "main_table.csv", index=False)
-    fills = pd.concat({"blur": pd.DataFrame({"method": METHODS, "image_gain": -up}),
-                       "mean": pd.DataFrame({"method": METHODS, "image_gain": up**3})}, names=["fill", "row"])
-    fills.reset_index("fill").to_csv(tmp_path / "faithfulness" / "run" / "areas.csv", index=False)
+    gain = pd.DataFrame({"method": METHODS, "image_gain": up**3})
+    gain.to_csv(tmp_path / "faithfulness" / "run" / "gain.csv", index=False)
     return tmp_path
 
 
