@@ -30,6 +30,8 @@ BOOKS = {
     "qualitative": Book(dict(scenes=2, masks=16)),
     "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"])),
     "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"])),
+    "shapley": Book(dict(n=2, samples=120), reproduce=False),
+    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"])),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),

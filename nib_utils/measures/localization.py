@@ -14,7 +14,7 @@ from ..clip.clip import Clip
 from ..common.checks import brief, check_choice, need_columns
 from ..maps.explain import explain
 from ..maps.options import check_request
-from .masks import check_masks, left, seen
+from .masks import check_masks, grid_truth, left, seen
 
 
 def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
@@ -54,9 +54,9 @@ def mass(scores: Tensor, masks: Tensor) -> Tensor:
     >>> nib.mass(ex.image_scores, nib.box_masks([(10, 20, 40, 60)], 64, 64))
     """
     check_masks(scores, masks, spread=True)
-    cover = F.adaptive_avg_pool2d(masks.float()[:, None], scores.shape[1:])[:, 0]  # (B, gh, gw): share of each patch
     positive = scores.clamp(min=0)
-    return (positive * cover).sum((1, 2)) / positive.sum((1, 2)).clamp(min=torch.finfo(scores.dtype).tiny)
+    inside = (positive * grid_truth(masks, scores.shape[1:])).sum((1, 2))
+    return inside / positive.sum((1, 2)).clamp(min=torch.finfo(scores.dtype).tiny)
 
 
 def iou(maps: Tensor, masks: Tensor, keep: str | float = "area") -> Tensor:

@@ -11,6 +11,7 @@ from PIL import Image
 
 import nib_utils as nib
 from nib_utils.batch import run
+from nib_utils.batch.books import REPRODUCE
 from nib_utils.batch.request import method_names
 
 COMMAND = [sys.executable, "-m", "nib_utils"]
@@ -107,7 +108,7 @@ def test_what_makes_sense_is_started(started, tmp_path, monkeypatch):
     assert run.main(["run", "main_table", "--dataset", "csv", "--root", "pairs.csv", "-p", "n", "null", "-p", "masks", "9"]) == 0
     assert run.main(["run", "quickstart", "-p", "image", "own.png", "-p", "captions", "a square"]) == 0
     assert run.main(["run", "all"]) == 0
-    assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and len(started) == 15
+    assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and len(started) == 2 + len(REPRODUCE)
 
 
 def test_results_of_other_parameters_stop_all_before_any_is_started(started, tmp_path, capsys):

@@ -16,6 +16,7 @@ from nib_utils.methods.m2ib import Noise
 from nib_utils.methods.shared.gradient import stream_gradient
 
 FEW = {name: {"masks": 24} for name in ("rise", "rise_centred")}  # enough masks to tell, and quick
+FEW["shapley"] = {"samples": 160}  # for 75 words
 
 
 @pytest.fixture(scope="module")
