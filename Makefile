@@ -1,6 +1,7 @@
-# make setup | reproduce | report | test | bench | train: each sets up first if need be. VENV and PYTHON may be given.
+# make setup | reproduce | report | test | bench | train: each sets up first if need be. VENV, PYTHON, and MODEL of `train` may be given.
 VENV ?= .venv
 PYTHON ?= python3
+MODEL ?= mini
 RUN = $(VENV)/bin/python -m nib_utils run
 READY = $(VENV)/.ready
 
@@ -31,8 +32,8 @@ bench: $(READY)
 	$(RUN) speed
 
 train: $(READY)
-	$(RUN) train_mini
-	[ -n "$(filter-out 0 no false off,$(FAST))" ] || cp results/train_mini/mini-shapes/mini.safetensors data/
+	$(RUN) train_mini --model $(MODEL)
+	[ -n "$(filter-out 0 no false off,$(FAST))" ] || cp results/train_mini/$(MODEL)/$(MODEL).safetensors data/
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache

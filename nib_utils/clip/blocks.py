@@ -66,6 +66,15 @@ class Block:
         """(B, T, D) -> (B, T, D)."""
         return self.mlp(h + self.branch(h))
 
+    def unpadded(self, h: Tensor, kept: Tensor) -> Tensor:
+        """The same, run for the rows `kept` (N,) of (B T, D) alone; the others, at which none of them looks, are 0."""
+        spread = lambda rows: torch.zeros_like(h).flatten(0, 1).index_copy_(0, kept, rows).view_as(h)
+        rows = h.flatten(0, 1)[kept]  # (N, D)
+        x = self.norm1(rows)
+        q, k, v = (self.split(spread(linear(x))) for linear in (self.q, self.k, self.v))  # (B, heads, T, d)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2).flatten(0, 1)[kept]
+        return spread(self.mlp(rows + self.join(mixed.transpose(0, 1))))  # joined from (heads, N, d)
+
     def attend(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D) -> the same result and the attention (B, heads, T, T), part of the graph."""
         x = self.norm1(h)
@@ -73,9 +82,10 @@ class Block:
         return self.mlp(h + self.mix(attention, x)), attention
 
     def branch(self, h: Tensor) -> Tensor:
-        """What the attention adds to the stream, (B, T, D)."""
+        """What the attention adds to the stream, (B, T, D), without ever holding the attention whole."""
         x = self.norm1(h)
-        return self.mix(self.attention(x), x)
+        q, k, v = (self.split(linear(x)) for linear in (self.q, self.k, self.v))  # (B, heads, T, d)
+        return self.join(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
 
     def mlp(self, h: Tensor) -> Tensor:
         """The stream after this block's MLP, (..., D) -> (..., D)."""
@@ -96,8 +106,8 @@ class Block:
         return self.join(attention @ self.split(self.v(x)))
 
     def join(self, mixed: Tensor) -> Tensor:
-        """What mixed values (B, heads, T, D / heads) add to the stream, (B, T, D)."""
-        y = self.out(mixed.transpose(1, 2).flatten(2))
+        """What mixed values (..., heads, T, D / heads) add to the stream, (..., T, D)."""
+        y = self.out(mixed.transpose(-2, -3).flatten(-2))
         return y if self.scale1 is None else y * self.scale1
 
     def split(self, x: Tensor) -> Tensor:

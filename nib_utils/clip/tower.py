@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -131,13 +131,22 @@ class Reading:
 
     @torch.no_grad()
     def stream(self, layer: int) -> Tensor:
-        """h_layer, (B, T, D), for layer 0..L-1; of the blocks, only those before it are run."""
+        """h_layer, (B, T, D), for layer 0..L-1; only the blocks before it are run, and not for a caption's padding."""
         if self.own is not self:
             return self.own.stream(layer)[self.which]
         while len(self.known) <= layer:
-            self.known.append(self.tower.blocks[len(self.known) - 1](self.known[-1]) if self.known
-                              else self.tower.embed(self.x))
+            run = self.tower.blocks[len(self.known) - 1] if self.known else self.tower.embed
+            if self.known and self.kept is not None:
+                run = partial(run.unpadded, kept=self.kept)
+            self.known.append(run(self.known[-1] if self.known else self.x))
         return self.known[layer]
+
+    @cached_property
+    def kept(self) -> Tensor | None:
+        """Where in (B T) the tokens are that stand for something, (N,); None where no caption is padded."""
+        if self.tower.kind == "image" or (self.at == self.x.shape[1] - 1).all():
+            return None
+        return (torch.arange(self.x.shape[1], device=self.at.device) < self.lengths[:, None]).flatten().nonzero()[:, 0]
 
     @property
     def streams(self) -> list[Tensor]:
@@ -155,10 +164,7 @@ class Reading:
     @property
     def rows(self) -> int:
         """How many rows (T, D) to run through the blocks at once: what fits a CPU's cache, or what fills a GPU."""
-        _, T, D = self.own.stream(0).shape
-        budget = 640_000 if self.x.device.type == "cpu" else 60_000_000
-        fit = max(1, budget // (T * D))
-        return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
+        return rows_at_once(self.own.stream(0))
 
     def asked(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Which pairs ask about each of `inputs` (n,), places in `own`: (place in inputs, pair), each (p,)."""
@@ -178,6 +184,13 @@ class Reading:
         if self.own is self:
             return values
         return values[torch.cat([part.pair for part, _ in found]).argsort()]
+
+
+def rows_at_once(h: Tensor) -> int:
+    """How many rows (T, D) of a stream (B, T, D) to run through the blocks at once, for this device."""
+    budget = 640_000 if h.device.type == "cpu" else 60_000_000
+    fit = max(1, budget // (h.shape[1] * h.shape[2]))
+    return fit - fit % 16 if fit > 16 else fit  # a product of matrices likes round numbers
 
 
 @dataclass

@@ -16,8 +16,10 @@ from ..data.pairs import manifest
 MARK = "# sha256 "  # before the checksum of the lines below it
 
 
-def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, seed: int, truncate: bool = False) -> str:
-    """A name for exactly this work: the weights, the pairs, the method and its options, and the package's code."""
+def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, *rest) -> str:
+    """A name for exactly this work: the weights, pairs, method and options, all that its repr tells of the rest, and
+    the package's code.
+    """
     digest = hashlib.sha256()
     for parameter in clip.model.parameters():
         digest.update(parameter.detach().float().cpu().numpy().tobytes())
@@ -31,7 +33,7 @@ def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, see
         for value in given.values() if isinstance(given, dict) else ():
             if isinstance(value, torch.Tensor):  # its repr leaves most of it out
                 digest.update(value.detach().float().cpu().numpy().tobytes())
-    words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, seed, truncate]
+    words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, *rest]
     return f"{method}-{hashlib.sha256(digest.digest() + repr(words).encode()).hexdigest()[:24]}"
 
 

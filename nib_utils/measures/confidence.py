@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -11,12 +10,16 @@ from torch import Tensor
 
 from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
+from ..clip.perturb import Perturbed
 from ..clip.similarity import cosine
 from ..clip.tower import Tower
 from ..common.checks import check_choice
 from ..maps.explanation import Explanation, check_explanation
+from .ranking import chances, patch_scores, ranks, word_scores
 
 PROTOCOLS = ("published", "corrected")
+SHARES = (0.05, 0.10, 0.25, 0.50)  # of the parts, that are kept
+DRAWS = 4  # orders of what ties, where they make a difference
 
 
 @torch.no_grad()
@@ -27,14 +30,15 @@ def confidence(clip: Clip, ex: Explanation, protocol: str = "published", *,
     ex: of `explain`, with both maps, or of `explanation`, for maps made elsewhere.
     "published" is the released evaluation with its defects: normalised pixels times the map, so that a
     bright map loses little; a caption without SOS and EOS, pooled at its largest id, a repeated word
-    dimmed once per occurrence. "corrected" keeps the better half of each map: the upper half of the
-    pixels on the mean colour, the upper half of the words in a whole caption; where a map has no
-    preference, chance chooses. It is the area-matched form: every map keeps the same area, so none gains
-    by being bright or broad.
+    dimmed once per occurrence. "corrected" keeps the best 5, 10, 25 and 50 % of the parts by their scores (at least
+    one): patches of the model's grid, the rest on the mean colour; words at their places, the others' rows of the
+    vocabulary zero. Every map keeps as much, so none gains by being bright or broad or fine of grain; where scores tie,
+    it is the mean over four orders that chance draws for each pair.
 
     Columns image_drop, image_increase, text_drop, text_increase, in percent, and image_drop_relative,
     text_drop_relative: the Drop in percent of `before` rather than of a cosine, above 100 where the cosine
-    turns negative, and 0 where there was none to lose (before <= 0).
+    turns negative, and 0 where there was none to lose (before <= 0). "corrected" gives their means over the four
+    shares, and beside them image_drop_5 and so on, the Drop at each.
     Raises ValueError for an unknown protocol, or an explanation that lacks a map.
 
     >>> ex = nib.explain(clip, images, texts)
@@ -43,27 +47,28 @@ def confidence(clip: Clip, ex: Explanation, protocol: str = "published", *,
     check_choice("protocol", protocol, PROTOCOLS)
     check_explanation(ex, "image", "text")
     images, captions = ex.features_of(clip)
+    patches, words, seeds = patch_scores(ex, clip.image), word_scores(ex), chances(ex)
     step, frames = batch_size or default_batch(clip), []
     for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
-        x, ids, words = ex.pixels[pairs].to(clip.device), ex.ids[pairs], ex.text[pairs]
-        image, caption = images[pairs], captions[pairs]
-        masked = (dim_pixels if protocol == "published" else keep_pixels)(x, ex.image[pairs].to(x.device))
-        masked = changed(clip.image, x, masked, image)
-        before, after = (dim_words(clip.text, ids, words) if protocol == "published" else
-                         (caption, keep_words(clip.text, ids, words, caption)))
-        frames.append(pd.DataFrame(
-            change(cosine(image, caption), cosine(masked, caption), "image")
-            | change(cosine(image, before), cosine(image, after), "text")))
+        x, ids, image, caption = ex.pixels[pairs].to(clip.device), ex.ids[pairs], images[pairs], captions[pairs]
+        if protocol == "corrected":
+            found = (kept("image", clip.image, x, patches[pairs], seeds[pairs], image, caption)
+                     | kept("text", clip.text, pad(ids), words[pairs], seeds[pairs], caption, image))
+        else:
+            masked = changed(clip.image, x, dim_pixels(x, ex.image[pairs].to(x.device)), image)
+            before, after = dim_words(clip.text, ids, ex.text[pairs])
+            found = (change("image", cosine(image, caption), cosine(masked, caption))
+                     | change("text", cosine(image, before), cosine(image, after)))
+        frames.append(pd.DataFrame({name: values.double().cpu().numpy() for name, values in found.items()}))
     return pd.concat(frames, ignore_index=True)
 
 
-def change(before: Tensor, after: Tensor, kind: str) -> dict[str, np.ndarray]:
+def change(kind: str, before: Tensor, after: Tensor) -> dict[str, Tensor]:
+    """Drop and Increase from cosines before, (B,), and after, (..., B), in percent, (..., B)."""
     drop = (before - after).clamp(min=0)
-    relative = torch.where(before > 0, drop / before, 0.0)
-    return {f"{kind}_drop": (100 * drop).double().cpu().numpy(),
-            f"{kind}_increase": (100 * (after > before).double()).cpu().numpy(),
-            f"{kind}_drop_relative": (100 * relative).double().cpu().numpy()}
+    return {f"{kind}_drop": 100 * drop, f"{kind}_increase": 100 * (after > before).double(),
+            f"{kind}_drop_relative": 100 * torch.where(before > 0, drop / before, 0.0)}
 
 
 def changed(encode: Callable[[Tensor], Tensor], x: Tensor, new: Tensor, before: Tensor) -> Tensor:
@@ -111,28 +116,30 @@ def dim_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor], marks
     return before, torch.where(same[:, None], before, after)
 
 
-# corrected: the better half is kept as it is, the rest is taken away
+# corrected: the best parts are kept as they are, the others are taken away
 
 
-def keep_pixels(x: Tensor, maps: Tensor) -> Tensor:
-    """The upper half of the pixels by the map, on the mean colour; ties are broken by chance, patch by patch."""
-    H, W = maps.shape[-2:]
-    chance = np.random.default_rng(0).permutation(49).reshape(7, 7)
-    chance = np.kron(chance, np.ones((-(-H // 7), -(-W // 7))))[:H, :W].ravel()
-    shuffled = torch.from_numpy(np.argsort(chance, kind="stable")).to(x.device)
-    flat = maps.flatten(1)[:, shuffled]
-    best = shuffled[flat.argsort(dim=1, descending=True, stable=True)[:, : H * W // 2]]
-    keep = torch.zeros_like(maps).flatten(1).scatter_(1, best, 1.0).view_as(maps)
-    return x * keep[:, None]
+def kept(kind: str, tower: Tower, x: Tensor, scores: Sequence[Tensor], seeds: Sequence[int], before: Tensor,
+         other: Tensor) -> dict[str, Tensor]:
+    """`change` when only a share of the best parts is left: means over SHARES and orders of ties, and each Drop, (B,).
+
+    x: pixels, or padded ids; scores: (N_b,) of each one's parts; before, other: features (B, E) of the inputs as they
+    are, and of the other half of their pairs.
+    """
+    keep = torch.stack([best(scores, seeds, draw) for draw in range(DRAWS)])  # (draws, shares, B, N)
+    pair = torch.arange(len(scores)).expand(keep.shape[:-1])
+    asked, which = torch.cat([pair[..., None], keep], -1).flatten(0, 2).unique(dim=0, return_inverse=True)
+    rows = asked[:, 0].to(other.device)
+    after = cosine(Perturbed(tower, x).feature(asked[:, 1:].bool(), rows), other[rows])[which.to(other.device)]
+    whole = cosine(before, other)
+    after = torch.where(keep.all(-1).to(whole.device), whole, after.view(keep.shape[:-1]))  # (draws, shares, B)
+    found = {name: values.mean(0) for name, values in change(kind, whole, after).items()}
+    each = {f"{kind}_drop_{share:.0%}".rstrip("%"): drop for share, drop in zip(SHARES, found[f"{kind}_drop"])}
+    return {name: values.mean(0) for name, values in found.items()} | each
 
 
-def keep_words(tower: Tower, ids: Sequence[Tensor], maps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Features (B, E) of the captions of only the upper half of their words; `before`: those of the whole captions."""
-    kept = []
-    for caption, m in zip(ids, maps):
-        inner = len(caption) - 2
-        shuffled = torch.from_numpy(np.random.default_rng(0).permutation(inner))
-        order = shuffled[m[1:-1].cpu()[shuffled].argsort(descending=True, stable=True)]
-        best = 1 + order[: -(-inner // 2)].sort().values.to(caption.device)
-        kept.append(torch.cat([caption[:1], caption[best], caption[-1:]]))
-    return changed(tower, *pad([*ids, *kept]).chunk(2), before)
+def best(scores: Sequence[Tensor], seeds: Sequence[int], draw: int) -> Tensor:
+    """Which parts are among the best, for each of SHARES: (shares, B, N) bool; what is padded counts as kept."""
+    rank = ranks(scores, seeds, draw)  # (B, N)
+    counts = torch.tensor([[max(1, int(share * len(s) + 0.5)) for s in scores] for share in SHARES])
+    return (rank < counts[..., None]) | rank.isinf()

@@ -2,53 +2,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
+from ..clip.perturb import Perturbed
 from ..clip.similarity import cosine
 from ..common.checks import check_choice, check_whole
 from ..maps.explanation import Explanation, check_explanation
+from .ranking import chances, patch_scores, ranks, word_scores
 
 FILLS = ("mean", "blur", "zero")
+WORDS = ("in place", "left out")
 Curve = tuple[Tensor, Tensor]  # fraction of the parts (B, K) and cosine (B, K)
 
 
-def curves(clip: Clip, ex: Explanation, *, fill: str = "mean", points: int = 8, batch_size: int | None = None,
-           seed: int = 0) -> pd.DataFrame:
-    """Areas under the deletion and insertion curves of each pair's maps, in cosine units: a row per pair.
+def curves(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str = "in place", points: int = 8,
+           batch_size: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """Relevance gain, and the areas under the insertion and deletion curves, of each pair's maps: a row per pair.
 
-    ex: of `explain`, with both maps, or of `explanation`, for maps made elsewhere; parts are the patches of the image
-    tower, ranked by the map's mean on each, and the words between SOS and EOS; chance (seed + pair) breaks
-    ties. Deletion takes the best parts away first, insertion starts with none and brings the best first; the
-    cosine with the other half of the pair, left whole, is read `points` + 1 times, a further `points`-th of
-    the parts gone or come each time, and the area over that fraction is the trapezoid's. A good map has a
-    low deletion and a high insertion area. fill: what stands for a patch taken away, "mean" (the mean
-    colour), "blur" (the picture, blurred beyond recognition) or "zero" (black); a word is just left out.
+    ex: of `explain`, with both maps, or of `explanation`, for maps made elsewhere. Parts are the patches of the image
+    tower (pixel scores are averaged on each) and the words between SOS and EOS; chance of `seed` and the pair breaks
+    ties. Deletion takes the best parts away first, insertion starts with none and brings the best first; the cosine
+    with the other half of the pair, left whole, is read `points` + 1 times, a further `points`-th of the parts gone or
+    come each time, and the area over that fraction is the trapezoid's. The gain is insertion minus deletion area: what
+    the order is worth, 0 on average for an order of chance.
+    fill: what stands for a patch taken away, "mean" (the mean colour), "blur" (the picture, blurred beyond
+    recognition) or "zero" (black). words: "in place", a word that is gone loses its row of the vocabulary and nothing
+    moves; "left out", the caption closes up, which measures shifted positions more than words.
 
-    Columns image_deletion_auc, image_insertion_auc, text_deletion_auc, text_insertion_auc, and similarity,
-    the cosine of the whole pair. Raises ValueError for an unknown fill, or an explanation that lacks a map.
-    Source: Petsiuk, Das, Saenko, RISE, BMVC 2018, where the parts are pixels.
+    Columns image_gain, text_gain, image_deletion_auc, image_insertion_auc, text_deletion_auc, text_insertion_auc, and
+    similarity, the cosine of the whole pair, all in cosine units. Raises ValueError for an unknown fill or way with
+    words, or an explanation that lacks a map. Sources: Petsiuk, Das, Saenko, RISE, BMVC 2018 (areas, of pixels);
+    Bluecher, Vielhaben, Strodthoff, Decoupling Pixel Flipping and Occlusion Strategy, TMLR 2024 (symmetric
+    relevance gain).
 
     >>> ex = nib.explain(clip, images, texts)
     >>> nib.curves(clip, ex).mean()
     """
     frames = []
-    for part in trace(clip, ex, fill, points, batch_size, seed):
-        areas = {f"{name}_auc": torch.trapezoid(y, x).cpu().numpy() for name, (x, y) in part.items()}
-        frames.append(pd.DataFrame(areas).assign(similarity=part["image_deletion"][1][:, 0].cpu().numpy()))
+    for part in trace(clip, ex, fill, words, points, batch_size, seed):
+        area = {f"{name}_auc": torch.trapezoid(y, x).cpu().numpy() for name, (x, y) in part.items()}
+        gain = {f"{kind}_gain": area[f"{kind}_insertion_auc"] - area[f"{kind}_deletion_auc"]
+                for kind in ("image", "text")}
+        frames.append(pd.DataFrame(gain | area).assign(similarity=part["image_deletion"][1][:, 0].cpu().numpy()))
     return pd.concat(frames, ignore_index=True)
 
 
-def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", points: int = 8, batch_size: int | None = None,
-                 seed: int = 0) -> pd.DataFrame:
+def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str = "in place", points: int = 8,
+                 batch_size: int | None = None, seed: int = 0) -> pd.DataFrame:
     """The curves themselves, to be drawn: a row per pair, curve and point; arguments as for `curves`.
 
     Columns pair; curve, "image_deletion", "image_insertion", "text_deletion" or "text_insertion"; fraction,
@@ -57,7 +64,7 @@ def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", points: int
     >>> sns.lineplot(nib.curve_points(clip, ex), x="fraction", y="cosine", hue="curve")
     """
     frames, first = [], 0
-    for part in trace(clip, ex, fill, points, batch_size, seed):
+    for part in trace(clip, ex, fill, words, points, batch_size, seed):
         for name, (x, y) in part.items():
             pair = np.repeat(np.arange(first, first + len(x)), x.shape[1])
             frames.append(pd.DataFrame({"pair": pair, "curve": name, "fraction": x.flatten().cpu().numpy(),
@@ -67,28 +74,30 @@ def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", points: int
 
 
 @torch.no_grad()
-def trace(clip: Clip, ex: Explanation, fill: str, points: int, batch_size: int | None,
+def trace(clip: Clip, ex: Explanation, fill: str, words: str, points: int, batch_size: int | None,
           seed: int) -> Iterator[dict[str, Curve]]:
     """The four curves of one batch of pairs after the other."""
     check_choice("fill", fill, FILLS)
+    check_choice("words", words, WORDS)
     check_whole("points", points, 1)
     check_explanation(ex, "image", "text")
     images, texts = ex.features_of(clip)
+    patches, spoken = patch_scores(ex, clip.image), word_scores(ex)
+    chance = [own + seed for own in chances(ex)]
     step = batch_size or default_batch(clip)
     for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
         x, captions, image, text = ex.pixels[pairs].to(clip.device), ex.ids[pairs], images[pairs], texts[pairs]
-        patches = F.adaptive_avg_pool2d(ex.image[pairs], clip.image.grid).flatten(1)  # (B, gh gw)
-        picture = partial(keep_patches, x, fill_of(clip, x, fill), clip.image.grid)
-        sentence = partial(captions_of, captions)
-        best = ranks(list(patches), seed + first), ranks([m[1:-1] for m in ex.text[pairs]], seed + first)
-        yield (two_curves("image", clip.image, picture, best[0], text, points)
-               | two_curves("text", clip.text, sentence, best[1], image, points))
+        picture = Perturbed(clip.image, x, fill_of(clip, x, fill)).feature
+        sentence = (Perturbed(clip.text, pad(captions)).feature if words == "in place" else
+                    lambda keep, captions=captions: clip.text(captions_of(captions, keep)))
+        yield (two_curves("image", picture, ranks(patches[pairs], chance[pairs]), text, points)
+               | two_curves("text", sentence, ranks(spoken[pairs], chance[pairs]), image, points))
 
 
-def two_curves(kind: str, encode: Callable[[Tensor], Tensor], build: Callable[[Tensor], Tensor], rank: Tensor,
-               target: Tensor, points: int) -> dict[str, Curve]:
-    """Deletion and insertion curve of one modality; `build` makes an input of the parts (B, N) bool that are kept.
+def two_curves(kind: str, feature: Callable[[Tensor], Tensor], rank: Tensor, target: Tensor,
+               points: int) -> dict[str, Curve]:
+    """Deletion and insertion curve of one modality; `feature`: of the parts (B, N) bool that are kept, (B, E).
 
     What deletion leaves insertion has yet to bring, so each point of both is one batch, and the ends are shared.
     """
@@ -97,24 +106,12 @@ def two_curves(kind: str, encode: Callable[[Tensor], Tensor], build: Callable[[T
     deletion, insertion = [], []
     for count in counts.T[:-1]:
         best = rank < count[:, None]  # (B, N)
-        deletion.append(cosine(encode(build(~best)), target))
-        insertion.append(cosine(encode(build(best)), target))
+        deletion.append(cosine(feature(~best), target))
+        insertion.append(cosine(feature(best), target))
     deletion, insertion = deletion + insertion[:1], insertion + deletion[:1]
     fraction = (counts / lengths).to(target.device)
     return {f"{kind}_deletion": (fraction, torch.stack(deletion, 1)),
             f"{kind}_insertion": (fraction, torch.stack(insertion, 1))}
-
-
-def ranks(scores: Sequence[Tensor], seed: int) -> Tensor:
-    """Scores (N_b,) -> ranks (B, N) from 0, the best; ties by chance of pair b's own seed; what is padded is infinite.
-
-    A chance of its own for each pair: a map without a preference then means all orders, not one of them.
-    """
-    found = torch.full((len(scores), max(map(len, scores))), torch.inf)
-    for b, s in enumerate(scores):
-        order = np.lexsort((np.random.default_rng(seed + b).permutation(len(s)), -s.numpy()))
-        found[b, torch.from_numpy(order)] = torch.arange(len(s)).float()
-    return found
 
 
 def fill_of(clip: Clip, x: Tensor, fill: str) -> Tensor:
@@ -126,12 +123,6 @@ def fill_of(clip: Clip, x: Tensor, fill: str) -> Tensor:
         return (-mean / std).expand_as(x)
     sigma = min(x.shape[-2:]) / 20  # RISE's 5 of 224 pixels leave large objects recognisable
     return gaussian_blur(x, 2 * round(2 * sigma) + 1, sigma)
-
-
-def keep_patches(x: Tensor, base: Tensor, grid: tuple[int, int], keep: Tensor) -> Tensor:
-    """Pixels (B, 3, H, W) on the patches (B, gh gw) that are kept, those of `base` elsewhere."""
-    keep = F.interpolate(keep.unflatten(1, grid)[:, None].float(), x.shape[-2:], mode="nearest").to(x.device)
-    return torch.where(keep > 0, x, base)
 
 
 def captions_of(ids: Sequence[Tensor], keep: Tensor) -> Tensor:

@@ -4,38 +4,54 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
 
 from ..clip.clip import Clip
-from ..common.checks import check_whole, need_columns
+from ..common.checks import check_choice, check_whole, in_order, need_columns
 from ..common.progress import progress
 from ..maps.explain import explain, warn_blank
+from ..maps.explanation import Explanation
 from ..maps.options import check_request, check_seed, per_tower
 from . import cache as kept
 from .confidence import PROTOCOLS, confidence
+from .curves import curves
+from .words import word_accuracy
+
+MEASURES: dict[str, Callable[[Clip, Explanation, pd.DataFrame], pd.DataFrame]] = {
+    "published": lambda clip, ex, pairs: confidence(clip, ex, "published").add_prefix("published_"),
+    "corrected": lambda clip, ex, pairs: confidence(clip, ex, "corrected").add_prefix("corrected_"),
+    "gain": lambda clip, ex, pairs: curves(clip, ex).drop(columns="similarity"),
+    "words": lambda clip, ex, pairs: word_accuracy(ex, pairs["content"]).add_prefix("word_"),
+}
 
 
 def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chunk: int = 40,
-             cache: str | Path | None = None, truncate: bool = False, image_options: dict | None = None,
-             text_options: dict | None = None, **options) -> pd.DataFrame:
-    """Explain every pair and measure its maps under both protocols: a row per pair.
+             cache: str | Path | None = None, truncate: bool = False, measures: Sequence[str] = PROTOCOLS,
+             image_options: dict | None = None, text_options: dict | None = None, **options) -> pd.DataFrame:
+    """Explain every pair and measure its maps: a row per pair.
 
-    Columns `<protocol>_<metric>` as of `confidence`, similarity, and explain_seconds (the time of the pair's
-    chunk, shared equally). Memory does not grow with the number of pairs: `chunk` of them are in work at a
-    time. cache: a folder; finished chunks are kept there and taken up again by the same call.
+    measures: "published" and "corrected", the columns of `confidence` with that word before them; "gain", those of
+    `curves`; "words", those of `word_accuracy` with "word_" before them, of pairs with a column content. Beside them
+    similarity, and explain_seconds (the time of the pair's chunk, shared equally). Memory does not grow with the
+    number of pairs: `chunk` of them are in work at a time. cache: a folder; finished chunks are kept there and taken
+    up again by the same call.
 
     >>> nib.evaluate(clip, nib.load_pairs("shapes", n=100), "nib").mean()
     """
-    need_columns(pairs, "image", "caption")
+    measures = in_order("measures", measures, "names of measures")
+    for measure in measures:
+        check_choice("a measure", measure, tuple(MEASURES))
+    need_columns(pairs, "image", "caption", *(["content"] if "words" in measures else []))
     check_whole("chunk", chunk, 1)
     asked = per_tower(options, image_options, text_options)
     own = dict(image_options=image_options or {}, text_options=text_options or {})
     function = check_request(clip, method, asked)
     check_seed("seed", seed)
-    work = (clip, pairs, method, options | own, seed, truncate)
+    work = (clip, pairs, method, options | own, seed, truncate, measures)
     file = None if cache is None else Path(cache) / f"{kept.fingerprint(*work)}.csv"
     ids = clip.ids(list(pairs.caption), truncate)  # all of them first, so that what is wrong with one is said now
     done = pd.DataFrame() if file is None else kept.read(file)
@@ -51,16 +67,23 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
                 ex = explain(clip, pixels, captions, method, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
-                columns = [confidence(clip, ex, protocol).add_prefix(f"{protocol}_") for protocol in PROTOCOLS]
+                rows = measured(clip, ex, part, measures).assign(explain_seconds=seconds)
             blank.update(ex.blank)
-            rows = pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
-            rows["explain_seconds"] = seconds
             done = pd.concat([done, rows], ignore_index=True)
             if file is not None:
                 kept.write(file, done)
             bar.update(len(part))
     warn_blank(clip, method, asked, blank, new)
     return done
+
+
+def measured(clip: Clip, ex: Explanation, pairs: pd.DataFrame, measures: Sequence[str] = PROTOCOLS) -> pd.DataFrame:
+    """What `evaluate` measures, of maps that are there already, such as those of `explanation`: a row per pair.
+
+    >>> nib.measured(clip, nib.explanation(clip, images, texts, maps, words), pairs, ["gain"]).mean()
+    """
+    columns = [MEASURES[measure](clip, ex, pairs) for measure in measures]
+    return pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
 
 
 def from_row(options: dict, first: int, count: int) -> dict:

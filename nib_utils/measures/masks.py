@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -27,6 +28,18 @@ def check_masks(maps: Tensor, masks: Tensor, spread: bool = False) -> None:
                         (~maps.flatten(1).isfinite().all(1), "map {} contains NaN or infinity.")):
         if wrong.any():
             raise ValueError(what.format(int(wrong.nonzero()[0])))
+
+
+def grid_truth(masks: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The share of each patch of the grid that masks (B, H, W) bool cover: (B, gh, gw) in 0..1.
+
+    The truth as a method of patches could know it: `explanation(..., scores=True)` makes it one, "exact_masks", for
+    every table. Raises ValueError for masks that are not (B, H, W) bool, or empty.
+
+    >>> scores = nib.grid_truth(torch.from_numpy(np.stack(phrases["mask"])), clip.image.grid)
+    """
+    check_masks(masks, masks)
+    return F.adaptive_avg_pool2d(masks.float()[:, None], tuple(grid))[:, 0]
 
 
 def box_masks(boxes, H: int, W: int) -> Tensor:

@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 
 from .register import GROUPS, METHODS, About, method
 
-__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "About", "discover", "method"]
+__all__ = ["CONTROLS", "METHODS", "PUBLISHED", "REFERENCE", "About", "discover", "method"]
 
 PUBLISHED = ("nib", "m2ib", "rise", "gradcam", "chefer", "saliency", "fast_ig", "mfaba")
 
@@ -22,4 +22,5 @@ def discover() -> None:
 
 
 discover()
-CONTROLS = {name: function for name, function in METHODS.items() if function.about.group == "control"}
+CONTROLS, REFERENCE = ({name: function for name, function in METHODS.items() if function.about.group == group}
+                       for group in ("control", "reference"))

@@ -39,6 +39,16 @@ def centre(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     return nearness.expand(B, T).to(reading.x.device)
 
 
+@method(title="Reading order", group="control", source="control", forwards=1.2)
+def reading_order(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
+    """The earlier the more relevant: the first half of a caption, the upper half of a picture before the rest, (B, T).
+
+    Left-out words shift all that follow them, so that a measure which leaves words out rewards it.
+    """
+    B, T = size(tower, reading)
+    return torch.arange(T, 0, -1.0, device=reading.x.device).expand(B, T)
+
+
 @method(title="NIB, shuffled", group="control", source="control", forwards=4.5, gradients=True, noise=True, signed=True)
 def shuffled(tower: Tower, reading: Reading, target: Tensor, *, seed: int | Sequence[int] = 0) -> Tensor:
     """NIB's scores (B, T), the same values in places that chance chose: patches among patches, words among words."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 METHODS: dict[str, Callable] = {}
 GROUPS = {"published": "compared in the NIB paper, as released", "canonical": "as their own papers define them",
-          "rival": "what one would pick today", "control": "know nothing of the pair, or are NIB spoilt"}
+          "rival": "what one would pick today",
+          "reference": "try the model part by part: what explanations are held against, far dearer",
+          "control": "know nothing of the pair, or are NIB spoilt"}
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,16 @@ def operations(clip: Clip, pixels: torch.Tensor, ids: list, method: str, **optio
     return counter.get_total_flops() / len(ids) / 1e9
 
 
+def forward_operations(clip: Clip, pixels: torch.Tensor) -> float:
+    """`operations` of one forward of the image tower, per picture of pixels (B, 3, H, W): the unit of forwards.
+
+    >>> operations(clip, pixels, ids, "nib") / forward_operations(clip, pixels)
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        clip.image(pixels.to(clip.device, clip.dtype))
+    return counter.get_total_flops() / len(pixels) / 1e9
+
+
 def product_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, width: int = 768,
                  rows: int | None = None, repeats: int = 20) -> float:
     """Rate of a matrix product as an MLP has it, (rows, width) by (width, 4 width), in 1e9 operations per second.

@@ -79,10 +79,10 @@ def defects(clip: Clip, pairs: pd.DataFrame, method: str = "nib", seed: int = 0,
                 for layers in ([resolve(tower, None, share) for tower in (clip.image, clip.text)]
                                for share in (10 / 12, 9 / 12))]
         add("layer 9", *(confidence(clip, one) for one in found), late)
-    bright = {method: ex.image, f"{method} ** 0.25": ex.image ** 0.25, "all_ones": torch.ones_like(ex.image)}
-    image = ["image_drop", "image_increase"]
-    for name, maps in bright.items():
-        brighter = replace(ex, image=maps)
+    scores, image = minmax(ex.image_scores.flatten(1)).view_as(ex.image_scores), ["image_drop", "image_increase"]
+    bright = {method: lambda m: m, f"{method} ** 0.25": lambda m: m ** 0.25, "all_ones": torch.ones_like}
+    for name, brighten in bright.items():
+        brighter = replace(ex, image=brighten(ex.image), image_scores=brighten(scores))
         old = released if name == method else confidence(clip, brighter)
         add("bright maps", old[image], confidence(clip, brighter, "corrected")[image], name)
     return pd.DataFrame(rows)
@@ -121,5 +121,6 @@ def text_confidence(clip: Clip, ex: Explanation, *, marks: bool = False, once: b
     for first in range(0, len(ex), step):
         part = slice(first, first + step)
         before, after = dim_words(clip.text, ex.ids[part], ex.text[part], marks, once)
-        frames.append(pd.DataFrame(change(cosine(images[part], before), cosine(images[part], after), "text")))
+        found = change("text", cosine(images[part], before), cosine(images[part], after))
+        frames.append(pd.DataFrame({name: values.cpu().numpy() for name, values in found.items()}))
     return pd.concat(frames, ignore_index=True)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ def published_costs() -> pd.DataFrame:
 METRICS = ["image_drop", "image_increase", "text_drop", "text_increase"]
 BETTER = {f"{protocol}_{metric}": "lower" if "drop" in metric else "higher"
           for protocol in ("published", "corrected") for metric in METRICS}
+GAIN = {"image_gain": "higher", "text_gain": "higher"}  # what we recommend beside them
 DATASETS = ("cc", "imagenet", "flickr8k")  # of the NIB paper
 
 
@@ -28,19 +29,21 @@ def published_table(dataset: str) -> pd.DataFrame:
     return table[table["dataset"] == dataset].drop(columns="dataset").set_index("method")
 
 
-def main_table(rows: pd.DataFrame, dataset: str, single: Mapping[str, float]) -> pd.DataFrame:
+def main_table(rows: pd.DataFrame, dataset: str, single: Mapping[str, float],
+               controls: Collection[str] = ()) -> pd.DataFrame:
     """Per-pair `rows` (of `evaluate`, with columns method and pair) -> a row per method.
 
-    Columns: pairs; those of `ranked` for `<protocol>_<metric>`, in percent; fps (pairs per second in batches)
-    and fps_single (one pair at a time, from `single`); `paper_<metric>` and paper_fps where the paper reports
-    this dataset, for methods that it has and we have not run, too.
+    Columns: those of `ranked` for image_gain and text_gain where they were measured, and `<protocol>_<metric>`, in
+    percent, `controls` set apart; fps (pairs per second in
+    batches) and fps_single (one pair at a time, from `single`); `paper_<metric>` and paper_fps where the paper
+    reports this dataset, for methods that it has and we have not run, too.
 
     >>> rows = pd.concat({m: nib.evaluate(clip, pairs, m) for m in ("nib", "random")}, names=["method", "pair"])
     >>> tables.main_table(rows.reset_index(), "shapes", {})
     """
-    groups = rows.groupby("method", sort=False)
-    table = pd.concat([groups.size().rename("pairs"), ranked(rows, BETTER)], axis=1)
-    table["fps"] = 1 / groups["explain_seconds"].mean()
+    gain = {name: way for name, way in GAIN.items() if name in rows}
+    table = ranked(rows, gain | BETTER, controls=controls)
+    table["fps"] = 1 / rows.groupby("method")["explain_seconds"].mean()
     table["fps_single"] = pd.Series(single)
     paper = published_table(dataset).add_prefix("paper_")
     return table.join(paper, how="outer", sort=False) if len(paper) else table

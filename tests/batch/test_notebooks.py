@@ -72,7 +72,7 @@ def test_main_table_on_a_csv_of_ones_own(tmp_path):
                  "--results", str(tmp_path / "results"), "-p", "methods", "[nib, random]"]
     assert run.main(arguments) == 0
     table = pd.read_csv(next((tmp_path / "results/main_table").glob("mini-csv-pairs-*/main_table.csv")))
-    assert table.method.tolist() == ["nib", "random"] and (table.pairs == 3).all() and table.notna().all().all()
+    assert table.method.tolist() == ["nib", "random"] and (table.n == 3).all() and table.notna().all().all()
 
 
 def test_two_pictures_of_ones_own_both_keep_their_results(tmp_path, monkeypatch, caplog):

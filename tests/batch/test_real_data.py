@@ -25,5 +25,5 @@ def test_main_table_has_the_papers_numbers_beside(tmp_path):
     run.execute("main_table", parameters | {"results": str(tmp_path / "results")})
     found = next((tmp_path / "results/main_table").glob("mini-flickr8k-n3-*/main_table.csv"))
     table = pd.read_csv(found, index_col="method")
-    assert table.loc["nib", "paper_image_drop"] == 1.4495 and table.loc["nib", "pairs"] == 3
+    assert table.loc["nib", "paper_image_drop"] == 1.4495 and table.loc["nib", "n"] == 3
     assert {"rise", "gradcam", "chefer", "saliency", "mfaba", "fast_ig"} <= set(table.index)

@@ -39,16 +39,16 @@ def test_without_results_there_is_a_sentence(tmp_path):
 
 
 def test_an_overview_joins_what_is_there(tmp_path):
-    with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness for mini-shapes"):
+    with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness, reference for mini-shapes"):
         overview(tmp_path)
     store = Results(tmp_path, "localization", {})
     store.table("localization", pd.DataFrame({"method": ["nib", "random"], "pointing": [0.6, 0.1], "pointing_low": [0.5, 0],
                                               "pointing_rank": ["1", "2"], "mass": [0, 0]}))
     store = Results(tmp_path, "faithfulness", {})
-    store.table("areas", pd.DataFrame({"fill": ["mean", "zero"], "method": ["nib", "nib"], "image_deletion_auc": [0.3, 9]}))
+    store.table("gain", pd.DataFrame({"method": ["nib"], "image_gain": [0.3], "similarity": [9]}))
     table = overview(tmp_path)
-    assert list(table) == ["pointing", "pointing_low", "pointing_rank", "image_deletion"]
-    assert table.loc["nib"].tolist() == [0.6, 0.5, "1", 0.3] and pd.isna(table.loc["random", "image_deletion"])
+    assert list(table) == ["pointing", "pointing_low", "pointing_rank", "image_gain"]
+    assert table.loc["nib"].tolist() == [0.6, 0.5, "1", 0.3] and pd.isna(table.loc["random", "image_gain"])
 
 
 def test_an_overview_is_of_the_run_that_most_notebooks_have(tmp_path):

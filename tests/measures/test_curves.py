@@ -11,7 +11,8 @@ from PIL import Image
 import nib_utils as nib
 from nib_utils.clip.pictures import Preprocess
 from nib_utils.clip.similarity import cosine
-from nib_utils.measures.curves import fill_of, ranks
+from nib_utils.measures.curves import fill_of
+from nib_utils.measures.ranking import ranks
 
 PATCHES, WORDS = torch.tensor([0.4, 0.3, 0.2, 0.1]), {10: 0.5, 11: 0.3, 12: 0.2}
 
@@ -24,14 +25,20 @@ def feature(s):
 
 def adding():
     """A stand-in whose cosine is the sum of what the patches left (2 x 2 of 4 x 4 white pixels) and words say."""
-    def image(x):
-        return feature((x[:, 0].unflatten(2, (2, 2)).unflatten(1, (2, 2)).mean((2, 4)).flatten(1) * PATCHES).sum(1))
+    vocabulary = torch.zeros(20, 1)
+    vocabulary[list(WORDS), 0] = torch.tensor(list(WORDS.values()))
 
-    def text(ids):
-        assert (ids[:, 0] == 1).all() and (ids == 2).any(1).all()  # SOS first, EOS kept
-        return feature(torch.tensor([sum(WORDS.get(int(i), 0.0) for i in row) for row in ids]))
+    def patches(x):  # (B, 3, 4, 4) -> what CLS, which says nothing, and each patch adds, (B, 5, 1)
+        means = x[:, 0].unflatten(2, (2, 2)).unflatten(1, (2, 2)).mean((2, 4)).flatten(1)
+        return torch.nn.functional.pad(means * PATCHES, (1, 0))[..., None]
 
-    image.grid = (2, 2)
+    def tower(tokens, grid, at, **parts):
+        finish = lambda h, layer, at: feature(h.sum((1, 2)))
+        return SimpleNamespace(tokens=tokens, grid=grid, at=at, parts=parts, pre=lambda h: h, finish=finish)
+
+    image = tower(patches, (2, 2), lambda x: torch.zeros(len(x), dtype=torch.long))
+    text = tower(lambda ids: vocabulary[ids], None, lambda ids: (ids == 2).long().argmax(1), vocabulary=vocabulary,
+                 positions=torch.zeros(9, 1))
     return SimpleNamespace(image=image, text=text, preprocess=Preprocess(size=(4, 4)), device="cpu")
 
 
@@ -46,7 +53,8 @@ def as_map(order):
 def areas(orders, text_map=(0, 0.9, 0.5, 0.1, 0), ids=(1, 10, 11, 12, 2), **options):
     n, clip, options = len(orders), adding(), dict(points=4, batch_size=3) | options
     pixels, ids, maps = torch.ones(n, 3, 4, 4), [torch.tensor(ids)] * n, torch.stack([as_map(o) for o in orders])
-    words, features = [torch.tensor(text_map)] * n, (clip.image(pixels), clip.text(torch.stack(ids)))
+    words = [torch.tensor(text_map)] * n
+    features = tuple(t.finish(t.tokens(x), 0, None) for t, x in ((clip.image, pixels), (clip.text, torch.stack(ids))))
     return nib.curves(clip, nib.Explanation("mine", clip, pixels, ids, ["x"] * n, features, maps, words, maps, words),
                       **options)
 
@@ -56,6 +64,7 @@ def test_areas_of_a_model_that_adds_are_those_by_hand():
     # deletion 1, .6, .3, .1, 0 and insertion 0, .4, .7, .9, 1, each a quarter apart
     assert row.image_deletion_auc == pytest.approx((0.5 + 0.6 + 0.3 + 0.1) / 4, abs=1e-6)
     assert row.image_insertion_auc == pytest.approx((0.4 + 0.7 + 0.9 + 0.5) / 4, abs=1e-6)
+    assert row.image_gain == pytest.approx((0.4 + 0.7 + 0.9 + 0.5 - 0.5 - 0.6 - 0.3 - 0.1) / 4, abs=1e-6)
     assert row.similarity == pytest.approx(1)
 
 
@@ -95,14 +104,16 @@ def test_fills_are_a_black_picture_a_blurred_one_and_the_mean_colour():
 
 
 def test_ties_fall_otherwise_for_each_pair_and_alike_however_batched():
-    same = ranks([torch.ones(9)] * 50, seed=0)
+    same = ranks([torch.ones(9)] * 50, range(50))
     assert len({tuple(row.tolist()) for row in same}) == 50
     assert all(sorted(row.tolist()) == list(range(9)) for row in same)
-    assert torch.equal(ranks([torch.ones(9)] * 10, seed=40), same[40:])
-    assert ranks([torch.tensor([0.1, 0.9, 0.5]), torch.tensor([0.0, 1.0])], 3).tolist() == [[2, 0, 1], [1, 0, torch.inf]]
+    assert torch.equal(ranks([torch.ones(9)] * 10, range(40, 50)), same[40:])
+    assert not torch.equal(ranks([torch.ones(9)] * 50, range(50), draw=1), same)
+    few = [torch.tensor([0.1, 0.9, 0.5]), torch.tensor([0.0, 1.0])]
+    assert ranks(few, (3, 4)).tolist() == [[2, 0, 1], [1, 0, torch.inf]]
 
 
-def slow(clip, picture, caption, image_map, text_map, points):
+def slow(clip, picture, caption, image_map, text_map, points, way):
     """One pair's four areas, one input at a time; the fill is the mean colour."""
     x, (ids,) = clip.pixels([picture])[0], clip.ids([caption])
     gh, gw = clip.image.grid
@@ -119,6 +130,11 @@ def slow(clip, picture, caption, image_map, text_map, points):
         return cosine(clip.encode_image(y[None]), text).item()
 
     def words_left(kept):
+        if way == "in place":
+            rows = clip.text.parts["vocabulary"][ids].clone()
+            rows[[t for t in range(1, len(ids) - 1) if t not in kept]] = 0
+            h = clip.text.pre((rows + clip.text.parts["positions"][: len(ids)])[None])
+            return cosine(clip.text.finish(h, 0, torch.tensor([len(ids) - 1])), image).item()
         return cosine(clip.text(torch.tensor([[ids[0], *(ids[t] for t in sorted(kept)), ids[-1]]])), image).item()
 
     found = []
@@ -137,10 +153,11 @@ def work():
     return clip, nib.explanation(clip, list(pairs.image), list(pairs.caption), maps, words), list(pairs.image)
 
 
-def test_the_fast_areas_are_those_of_a_plain_loop(work):
+@pytest.mark.parametrize("way", ["in place", "left out"])
+def test_the_fast_areas_are_those_of_a_plain_loop(work, way):
     clip, ex, images = work
-    got = nib.curves(clip, ex, points=5, batch_size=2).iloc[:, :4]
-    expected = [slow(clip, *pair, points=5) for pair in zip(images, ex.captions, ex.image, ex.text)]
+    got = nib.curves(clip, ex, words=way, points=5, batch_size=2).filter(like="auc")
+    expected = [slow(clip, *pair, points=5, way=way) for pair in zip(images, ex.captions, ex.image, ex.text)]
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
@@ -168,8 +185,39 @@ def test_the_objects_themselves_are_a_better_map_than_the_ground(work):
 
 @pytest.mark.parametrize("change, words", [
     (dict(fill="grey"), "fill is 'grey'; pass one of 'mean', 'blur', 'zero'"),
+    (dict(words="gone"), "words is 'gone'; pass one of 'in place', 'left out'"),
     (dict(points=0), "points is 0"),
 ])
 def test_what_does_not_fit_is_refused(work, change, words):
     with pytest.raises(ValueError, match=words):
         nib.curves(*work[:2], **change)
+
+
+class Similarity(torch.nn.Module):
+    """A picture's cosine with its caption, as a classifier of as many classes as captions."""
+
+    def __init__(self, clip, captions):
+        super().__init__()
+        self.tower, self.text = clip.image, torch.nn.functional.normalize(captions, dim=-1)
+
+    def forward(self, x):
+        return torch.nn.functional.normalize(self.tower(x), dim=-1) @ self.text.T
+
+
+def test_the_areas_are_those_of_quantus(work):
+    """Region perturbation of quantus takes patches away, most relevant first; least relevant first is insertion."""
+    quantus = pytest.importorskip("quantus", reason="quantus, an independent package, is not installed")
+    clip, ex = work[:2]
+    scores = torch.rand(5, 7, 7, generator=torch.Generator().manual_seed(4))
+    got = nib.curves(clip, nib.explanation(clip, ex.pixels, ex.ids, scores, ex.text), points=49)
+    pixel_map = scores.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None].numpy()
+    falls = {}
+    for order in ("morf", "lerf"):
+        metric = quantus.RegionPerturbation(patch_size=32, order=order, regions_evaluation=49, perturb_baseline=0.0,
+                                            normalise=False, abs=False, disable_warnings=True)
+        falls[order] = np.stack(metric(Similarity(clip, ex.features[1]).eval(), ex.pixels.numpy(), np.arange(5), pixel_map,
+                                       device="cpu", channel_first=True, softmax=False))
+    whole = ex.similarity.numpy()[:, None]
+    curve = {order: whole - np.concatenate([np.zeros((5, 1)), fall], 1) for order, fall in falls.items()}
+    np.testing.assert_allclose(got.image_deletion_auc, np.trapezoid(curve["morf"], dx=1 / 49, axis=1), atol=1e-5)
+    np.testing.assert_allclose(got.image_insertion_auc, np.trapezoid(curve["lerf"], dx=1 / 49, axis=1), atol=1e-5)

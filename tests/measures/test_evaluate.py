@@ -97,3 +97,18 @@ def test_evaluate_names_the_row_of_the_whole(clip, pairs, tmp_path):
         nib.evaluate(clip, gone, "nib", chunk=4)
     with pytest.raises(TypeError, match="the first argument is a NoneType"):
         nib.evaluate(None, pairs, "nib")
+
+
+def test_measures_are_those_that_are_asked_for(clip, pairs, tmp_path):
+    few = pairs.head(5)
+    rows = nib.evaluate(clip, few, "nib", chunk=2, measures=["gain", "words"], cache=tmp_path)
+    ex = nib.explain(clip, list(few.image), list(few.caption), "nib")
+    areas, words = nib.curves(clip, ex).drop(columns="similarity"), nib.word_accuracy(ex, few.content)
+    assert set(rows) == {*areas, *words.add_prefix("word_"), "similarity", "explain_seconds"}
+    np.testing.assert_allclose(rows[areas.columns], areas, atol=1e-5)
+    np.testing.assert_allclose(rows[words.add_prefix("word_").columns], words, atol=1e-6)
+    assert set(nib.evaluate(clip, few, "nib", chunk=2, cache=tmp_path)) != set(rows)  # other measures, other work
+    with pytest.raises(ValueError, match="a measure is 'gains'; pass one of 'published', 'corrected', 'gain', 'words'"):
+        nib.evaluate(clip, few, "nib", measures=["gains"])
+    with pytest.raises(ValueError, match="pairs lack the column 'content'"):
+        nib.evaluate(clip, few[["image", "caption"]], "nib", measures=["words"])

@@ -16,6 +16,7 @@ from nib_utils.methods.m2ib import Noise
 from nib_utils.methods.shared.gradient import stream_gradient
 
 FEW = {name: {"masks": 24} for name in ("rise", "rise_centred")}  # enough masks to tell, and quick
+FEW["shapley"] = {"samples": 160}  # for 75 words
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +188,18 @@ def test_one_row_of_the_last_block_is_the_blocks_own_row(double, pairs):
         slow, = torch.autograd.grad(full[rows, reading.at].pow(3).sum(), h)
         fast, = torch.autograd.grad(row.pow(3).sum(), h)
         torch.testing.assert_close(fast, slow, atol=1e-12 * slow.abs().max().item(), rtol=1e-10)
+
+
+def test_a_readings_streams_are_the_padded_ones_without_their_padding(double):
+    ids = double.ids(["a red square", "two small green circles above a large blue square", "a circle"])
+    padded = pad(ids)
+    reading = double.text.read(padded)
+    assert len(reading.kept) == sum(map(len, ids)) < padded.numel()
+    for layer in range(double.text.depth):
+        plain = double.text.stream(padded, layer)
+        for i, own in enumerate(map(len, ids)):
+            torch.testing.assert_close(reading.stream(layer)[i, :own], plain[i, :own], atol=1e-12, rtol=1e-12)
+            assert layer == 0 or not reading.stream(layer)[i, own:].any()
 
 
 def test_a_pre_ln_block_reads_only_the_direction(clip, pairs):

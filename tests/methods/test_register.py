@@ -18,7 +18,7 @@ def test_the_published_eight_come_first_and_controls_last():
     assert tuple(nib.METHODS)[:8] == nib.PUBLISHED
     groups = [m.about.group for m in nib.METHODS.values()]
     assert groups == sorted(groups, key=list(GROUPS).index)
-    assert set(nib.CONTROLS) == {"all_ones", "random", "centre", "shuffled", "inverted"}
+    assert set(nib.CONTROLS) == {"all_ones", "random", "centre", "reading_order", "shuffled", "inverted"}
 
 
 @pytest.mark.parametrize("name", nib.METHODS)

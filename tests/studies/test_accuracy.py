@@ -1,11 +1,14 @@
 """Retrieval among captions, by an oracle that knows them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 import nib_utils as nib
-from nib_utils.studies.accuracy import choose_others
+from nib_utils.data.world.scenes import Thing
+from nib_utils.studies.accuracy import choose_others, neighbours
 
 
 class Oracle:
@@ -35,6 +38,19 @@ def test_retrieval_counts_what_is_right_and_what_is_mistaken():
     assert (wrong.binding == 0).sum() >= 1
     with pytest.raises(ValueError, match="60 scenes have too few different captions"):
         nib.retrieval(Oracle(pairs), pairs, candidates=200)
+
+
+def test_phrases_are_held_against_all_that_differ_in_one_attribute_and_are_false():
+    star, ring = Thing("small", "plain", "red", "star"), Thing("small", "plain", "blue", "star")
+    texts = neighbours(star, frozenset([star, ring]))
+    assert texts[0] == star.phrase and ring.phrase not in texts and len(texts) == 1 + 1 + 2 + 7 + 7 - 1
+    pairs = nib.load_pairs("shapes", n=60, objects=1)
+    words = sorted({word for things in pairs.objects for thing in things for word in thing})
+    for blind_to, right in ((), 1), (("small", "large"), 0):  # a model that knows the words, all or all but the sizes
+        known = [word for word in words if word not in blind_to]
+        read = lambda texts, known=known, **_: torch.tensor([[float(w in t.split()) for w in known] for t in texts])
+        clip = SimpleNamespace(encode_text=read, encode_image=lambda images, read=read, **_: read(pairs.caption))
+        assert (nib.retrieval(clip, pairs, candidates=60).phrases == right).all()
 
 
 def test_a_true_caption_is_no_wrong_candidate():

@@ -15,6 +15,7 @@ def test_main_table_has_every_published_number():
     table = main_table(rows, "cc", {"nib": 1.5, "all_ones": 9.0})
     assert table.loc["nib", "published_image_drop"] == 2 and table.loc["nib", "published_image_drop_low"] == 1
     assert table.loc["nib", "published_image_drop_rank"] == "1-2"  # two pairs can tell nothing apart
+    assert table.loc["nib", "n"] == 2 and main_table(rows, "cc", {}, ["all_ones"]).published_image_drop_rank["all_ones"] == "(1-2)"
     assert table.loc["nib", "fps"] == 2 and table.loc["nib", "fps_single"] == 1.5
     assert table.loc["nib", "paper_image_drop"] == 0.9439 and table.loc["nib", "paper_text_increase"] == 43.95
     assert len(table) == 9 and np.isnan(table.loc["rise", "published_image_drop"])  # eight methods and a control
