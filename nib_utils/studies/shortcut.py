@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
-import torch.nn.functional as F
 from scipy.stats import rankdata
-from torch import Tensor
 
-from ..clip.captions import pad
 from ..clip.clip import Clip
 from ..clip.similarity import cosine
-from ..clip.tower import Reading, Tower
 from ..common.checks import need_columns
 from ..data.world import scenes
 from ..data.world.shortcut import COLOUR
 from ..maps.explain import explain
-from ..methods.shared.entrance import entrance
 from .roar import on_grid
 
 TOP = 0.05  # of the patches
-REFERENCE = "leave one out"
 
 
 def cue_effect(clip: Clip, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +52,7 @@ def cue_effect(clip: Clip, pairs: pd.DataFrame) -> pd.DataFrame:
 def reveal(planted: Clip, clip: Clip, pairs: pd.DataFrame, method: str, **options) -> tuple[pd.DataFrame, dict]:
     """How a method tells of the mark under the model with the fault, beside the one without: rows, and mean maps.
 
-    pairs: of `marked_pairs`; method: a name in METHODS, or "leave one out"; options: the method's. The rows, one per
+    pairs: of `marked_pairs`; method: a name in METHODS; options: the method's. The rows, one per
     pair, are those of `seen` for the marked patch among the patches, and, as word_rank and so on, for the cue's word
     among the words. The maps (gh, gw), "planted" and "before", are means over the pictures, whose patches are ranked
     from 0 to 1 first: what an auditor looks at, who has many pictures and knows of no mark.
@@ -82,28 +75,9 @@ def reveal(planted: Clip, clip: Clip, pairs: pd.DataFrame, method: str, **option
 
 def scores_of(clip: Clip, pairs: pd.DataFrame, method: str, options: dict) -> tuple[list, list]:
     """A method's scores of each picture's patches, (P,), and of each caption's words, SOS and EOS left out."""
-    pictures, captions = list(pairs.image), list(pairs.caption)
-    if method == REFERENCE:
-        image, text = clip.image.read(clip.pixels(pictures)), clip.text.read(pad(clip.ids(captions)))
-        patches = left_out(clip.image, image, text.feature)
-        words = [row[:n] for row, n in zip(left_out(clip.text, text, image.feature), text.lengths.tolist())]
-    else:
-        ex = explain(clip, pictures, captions, method, progress=False, **options)
-        patches, words = on_grid(method, ex.image_scores, clip, len(pairs)).flatten(1), ex.text_scores
-    return list(patches.double().numpy()), [row[1:-1].double().numpy() for row in words]
-
-
-@torch.no_grad()
-def left_out(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
-    """How far the cosine falls as each patch becomes the mean colour, (B, P), or each word zero in place, (B, T)."""
-    leaf, enter = entrance(tower, reading.x)
-    if tower.grid is None:
-        places = torch.eye(leaf.shape[1])[:, :, None]  # (T, T, 1)
-    else:
-        places = F.interpolate(torch.eye(tower.grid[0] * tower.grid[1]).view(-1, 1, *tower.grid), leaf.shape[-2:])
-    whole = cosine(reading.feature, target)
-    left = [tower.finish(enter(leaf * (1 - place.to(leaf))), 0, reading.at) for place in places]
-    return torch.stack([whole - cosine(feature, target) for feature in left], 1).cpu()
+    ex = explain(clip, list(pairs.image), list(pairs.caption), method, progress=False, **options)
+    patches = on_grid(method, ex.image_scores, clip, len(pairs)).flatten(1)
+    return list(patches.numpy()), [row[1:-1].double().numpy() for row in ex.text_scores]
 
 
 def seen(after: list[np.ndarray], before: list[np.ndarray], at: list[int]) -> pd.DataFrame:

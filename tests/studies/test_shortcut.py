@@ -8,7 +8,7 @@ import nib_utils as nib
 from nib_utils.clip.similarity import cosine
 from nib_utils.data.world.shortcut import marked_pairs
 from nib_utils.studies.copies import copy_of
-from nib_utils.studies.shortcut import REFERENCE, height, seen
+from nib_utils.studies.shortcut import height, seen
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_mini_takes_the_mark_for_no_colour_more_than_for_another(clip, pairs):
 
 def test_leaving_the_marked_patch_out_is_the_picture_with_a_grey_patch(clip, pairs):
     two = pairs.iloc[:2].reset_index(drop=True)
-    rows, mean = nib.reveal(clip, clip, two, REFERENCE)
+    rows, mean = nib.reveal(clip, clip, two, "leave_one_out")
     assert (rows.detection == 0.5).all() and np.array_equal(mean["planted"], mean["before"])
     assert mean["before"].shape == (7, 7)
     pixels, text = clip.pixels([two.image[0]]), clip.encode_text([two.caption[0]])
@@ -78,7 +78,7 @@ def test_what_one_model_sees_and_another_does_not_is_found(clip):
     shown[192:, 192:] = 0
     tokens = blind.image.tokens
     blind.image.tokens = lambda x: tokens(x * shown)
-    for method in (REFERENCE, "attn_lrp"):
+    for method in ("leave_one_out", "attn_lrp"):
         rows, mean = nib.reveal(clip, blind, pairs, method)
         assert (rows.detection == 1).all() and rows["rank"].max() <= 5, method
         assert rows.word_detection.mean() > 0.7 and mean["planted"].argmax() == 48, method
