@@ -70,11 +70,19 @@ def test_findings_are_the_tables():
 
 
 def test_layers_are_the_tables():
-    precision = table("localization", "layers.csv").set_index("layer", append=True).average_precision
+    found = table("layers", "chosen.csv").set_index("measure", append=True)
     words = " ".join(README.split())
-    for method, own, says in (("nib", 9, "NIB's precision is {} at its own `h_9` and {} at `h_6`"),
-                              ("m2ib", 10, "M2IB's {} at its `h_10` and {} at `h_6`")):
-        assert says.format(f"{precision[method, own]:.2f}", f"{precision[method, 6]:.2f}") in words
+    for method, says in (("nib", "NIB"), ("m2ib", "M2IB")):
+        image, text = (found.loc[(method, measure)] for measure in ("image_gain", "text_gain"))
+        for part, own in ((image, " its own"), (text, "")):
+            what = "'s gain on patches is" if own else ", on words"
+            says += (f"{what} {part.published_mean:.2f} at{own} `h_{part.published_layer:.0f}` "
+                     f"and {part.chosen_mean:.2f} at `h_{part.chosen_layer:.0f}`")
+            assert part.low > 0 and part.p_holm < 0.001
+        assert says in words
+    ahead = table("layers", "versus.csv").reset_index()
+    ahead = ahead[(ahead["at"] == "chosen") & ahead.measure.isin(["image_gain", "text_gain"])]
+    assert len(ahead) == 2 and (ahead.a == "nib").all() and (ahead.high < 0).all()
 
 
 def test_the_overview_is_the_tables_it_joins():
