@@ -28,7 +28,7 @@ BOOKS = {
     "localization": Book(dict(scenes=5, swept=3, methods=["nib", "gradcam", "random"])),
     "qualitative": Book(dict(scenes=2, masks=16)),
     "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"])),
-    "shapley": Book(dict(n=2, samples=120), reproduce=False),
+    "shapley": Book(dict(n=2, singles=2, samples=120), reproduce=False),
     "reference": Book(dict(n=3, methods=["nib", "chefer", "random"])),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
     "theory": Book(dict(n=3, steps=[1, 10])),
