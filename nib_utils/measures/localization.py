@@ -13,6 +13,7 @@ from torch import Tensor
 from ..clip.clip import Clip
 from ..common.checks import brief, check_choice, need_columns
 from ..maps.explain import explain
+from ..maps.explanation import Explanation
 from ..maps.options import check_request
 from .masks import check_masks, grid_truth, left, seen
 
@@ -134,6 +135,11 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, *, broken: str = "r
     phrases, masks = phrases.iloc[kept], masks[kept]
     ex = explain(clip, list(phrases["image"]), list(phrases["phrase"]), method, only="image", **options)
     scene = {"scene": phrases["scene"].to_numpy()} if "scene" in phrases else {}
+    return pd.DataFrame(scene | located(ex, masks), index=kept)
+
+
+def located(ex: Explanation, masks: Tensor) -> dict[str, np.ndarray]:
+    """The four scores of `localize` for image maps that are there already, on masks (B, H, W) bool, (B,) each."""
     found = {"pointing": pointing(ex.image, masks), "mass": mass(ex.image_scores, masks), "iou": iou(ex.image, masks),
              "average_precision": average_precision(ex.image, masks)}
-    return pd.DataFrame(scene | {name: values.numpy() for name, values in found.items()}, index=kept)
+    return {name: values.numpy() for name, values in found.items()}

@@ -13,9 +13,11 @@ from ..clip.clip import Clip
 from ..common.checks import check_choice, need_columns
 from ..common.files import HERE
 from ..maps.explanation import Explanation, check_explanation, explanation
+from .masks import grid_truth
 
 KEPT = HERE.parent / "results" / "shapley" / "mini-shapes"  # what `run shapley` left
 GAMES = ("captions", "phrases")
+WORLDS = {"mini": "shapes", "mini-hard": "shapes-hard"}  # what each embedded model was trained on
 
 
 def reference(clip: Clip, pairs: pd.DataFrame, game: str = "captions", folder: str | Path | None = None) -> Explanation:
@@ -52,6 +54,31 @@ def reference(clip: Clip, pairs: pd.DataFrame, game: str = "captions", folder: s
         raise ValueError(f"'{folder}' was made by another model, or of other pictures: the cosine of pair "
                          f"{off.argmax()} is off by {off.max():.3f}.")
     return ex
+
+
+def truths(clip: Clip, pairs: pd.DataFrame, game: str = "captions") -> dict[str, Explanation]:
+    """What every table is to be read against, as explanations of drawn pairs: name -> Explanation.
+
+    "exact_masks": how much of each patch the named objects cover, and 1 for each content word, 0 for the others; of
+    phrases (pairs with a column mask) that one object. "shapley": the kept values, where these pairs have any.
+
+    >>> {name: nib.curves(clip, ex).image_gain.mean() for name, ex in nib.truths(clip, pairs).items()}
+    """
+    need_columns(pairs, "image", "caption", *(["masks", "content"] if game == "captions" else ["mask"]))
+    named = [m.any(0) for m in pairs["masks"]] if game == "captions" else list(pairs["mask"])
+    cover = grid_truth(torch.from_numpy(np.stack(named)), clip.image.grid)
+    ids = clip.ids(list(pairs["caption"]))
+    said = pairs["content"] if game == "captions" else pairs["caption"].str.split().str[1:]
+    words = [torch.tensor([float(word in own) for word in clip.tokenizer.words(i.tolist())])
+             for i, own in zip(ids, said)]
+    found = {"exact_masks": explanation(clip, list(pairs["image"]), list(pairs["caption"]), cover, words,
+                                        "exact_masks", scores=True)}
+    if clip.name in WORLDS:
+        try:
+            found["shapley"] = reference(clip, pairs, game, KEPT.with_name(f"{clip.name}-{WORLDS[clip.name]}"))
+        except ValueError:
+            pass  # nothing was kept of these pairs
+    return found
 
 
 def agreement(ex: Explanation, shapley: Explanation) -> pd.DataFrame:

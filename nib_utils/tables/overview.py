@@ -12,6 +12,7 @@ SOURCES = {  # notebook, file, {its column: ours}; the first column of each file
         "published_image_drop": "image_drop_published", "corrected_image_drop": "image_drop_corrected",
         "published_text_drop": "text_drop_published", "corrected_text_drop": "text_drop_corrected"}),
     "faithfulness": ("gain", {"image_gain": "image_gain", "text_gain": "text_gain", "forwards": "forwards"}),
+    "reference": ("reference", {"captions_image": "shapley_image", "captions_text": "shapley_text"}),
 }
 
 
@@ -21,8 +22,9 @@ def overview(root: str | Path, run: str | None = None) -> pd.DataFrame:
     run: the name of its folders; None: the one that most of the notebooks have, mini-shapes among equals.
 
     pointing and precision: share of phrases, and average precision of pixels, on exact masks; the Drops: in percent
-    of a cosine; image_gain and text_gain: relevance gain, in cosine units; forwards: what a pair costs. Each but the
-    last comes with `_low`, `_high`, its 95 % interval, and `_rank`, a range where methods are not told apart.
+    of a cosine; image_gain and text_gain: relevance gain, in cosine units; forwards: what a pair costs; shapley_image
+    and shapley_text: correlation with Shapley values, of patches and of words. Each but the forwards comes with
+    `_low`, `_high`, its 95 % interval, and `_rank`, a range where methods are not told apart.
     Raises ValueError where there is none of these tables.
 
     >>> overview("results").sort_values("precision", ascending=False)

@@ -90,7 +90,7 @@ def plot_cost(tables: Mapping[str, pd.DataFrame], metrics: Sequence[str] = ("ima
     figure, axes = plt.subplots(len(tables), len(metrics), figsize=(6.4 * len(metrics), 4.6 * len(tables)),
                                 squeeze=False, layout="constrained")
     for row, (title, table) in zip(axes, tables.items()):
-        table = table.sort_values("forwards")
+        table = table.dropna(subset=["forwards"]).sort_values("forwards")
         for axis, metric in zip(row, metrics):
             ahead = table[metric] > table[metric].cummax().shift(fill_value=-np.inf)
             ends = [table[metric] - table[f"{metric}_low"], table[f"{metric}_high"] - table[metric]]

@@ -39,7 +39,7 @@ def test_without_results_there_is_a_sentence(tmp_path):
 
 
 def test_an_overview_joins_what_is_there(tmp_path):
-    with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness for mini-shapes"):
+    with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness, reference for mini-shapes"):
         overview(tmp_path)
     store = Results(tmp_path, "localization", {})
     store.table("localization", pd.DataFrame({"method": ["nib", "random"], "pointing": [0.6, 0.1], "pointing_low": [0.5, 0],

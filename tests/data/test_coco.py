@@ -317,13 +317,13 @@ def test_the_localization_notebook_on_a_coco_of_ones_own(tmp_path, monkeypatch):
     parameters, *cells = [cell.source for cell in book.cells if cell.cell_type == "code"]
     space: dict = {}
     exec(parameters, space)
-    space |= dict(dataset="coco", root=str(tmp_path / "own"), scenes=3, swept=2, methods=["all_ones", "random"],
+    space |= dict(dataset="coco", root=str(tmp_path / "own"), scenes=3, methods=["all_ones", "random"],
                   results=str(tmp_path / "results"))
     for cell in cells:
         exec(cell, space)
     (folder,) = (tmp_path / "results" / "localization").iterdir()
     record = json.loads((folder / "localization.json").read_text())
-    assert record["parameters"]["dataset"] == "coco" and (record["phrases"], record["phrases_swept"]) == (4, 2)
+    assert record["parameters"]["dataset"] == "coco" and record["phrases"] == 4
     found = pd.read_csv(folder / "localization.csv", index_col=0)
     areas = [30 * 40 / 60**2, 20 * 40 / 60**2]  # of the two that are seen, which is what a flat map gets
     assert found.loc["all_ones", "mass"] == pytest.approx(np.mean(areas), abs=0.005)

@@ -32,6 +32,11 @@ def pairs() -> pd.DataFrame:
 
 
 @cache
+def changes() -> pd.DataFrame:
+    return nib.counterfactuals("shapes", 1, objects=2)
+
+
+@cache
 def rows() -> pd.DataFrame:
     return pd.DataFrame({"method": list("aabb"), "pair": [0, 1, 0, 1], "drop": [1.0, 2.0, 3.0, 5.0]})
 
@@ -118,6 +123,16 @@ CALLS = {  # what takes an odd value as its one argument: the call, and the odd 
     "duel better": (lambda v: nib.duel(rows(), v, "a", "b"), ""),
     "ranks better": (lambda v: nib.ranks(rows(), "drop", better=v), ""),
     "bold": (nib.bold, ""),
+    "counterfactuals name": (lambda v: nib.counterfactuals(v, 1), ""),
+    "counterfactuals n": (lambda v: nib.counterfactuals("shapes", v), "huge"),
+    "counterfactuals values": (lambda v: nib.counterfactuals("shapes", 1, values=v), "huge"),
+    "falls pairs": (lambda v: nib.falls(clip(), v, changes()), ""),
+    "falls changes": (lambda v: nib.falls(clip(), pairs(), v), ""),
+    "word_truth ex": (lambda v: nib.word_truth(v, changes()), ""),
+    "word_truth changes": (lambda v: nib.word_truth(ex(), v), ""),
+    "object_truth changes": (lambda v: nib.object_truth(ex(), v), ""),
+    "concordance": (nib.concordance, ""),
+    "word_objects": (nib.word_objects, ""),
     "check_whole": (lambda v: check_whole("n", v, 1), "huge"),
     "check_share": (lambda v: check_share("share", v), "0"),
 }

@@ -10,6 +10,7 @@ import nib_utils as nib
 from nib_utils.studies import cost as study
 from nib_utils.studies.cost import (
     cost,
+    forward_operations,
     forward_unit,
     operations,
     peak_memory,
@@ -39,6 +40,13 @@ def test_operations_of_a_control_are_two_forwards(clip):
     whole = 2 * (block_products(image, D) + block_products(text, D)) + 2 * patches * 3 * 32 * 32 * D
     last = sum(2 * T * 3 * D + 2 * D * D * 4 + 2 * D * 4 * D * 2 for T in (image, text))  # one row each, roughly
     assert got == pytest.approx(whole + last, rel=0.03)
+
+
+def test_the_unit_of_operations_is_a_forward_of_the_picture(clip):
+    D, T = 64, 5
+    whole = 2 * block_products(T, D) + 2 * 4 * 3 * 32 * 32 * D + 2 * T * 3 * D + 2 * D * D * 4 + 2 * D * 4 * D * 2
+    one, many = (forward_operations(clip, tiny.pixels(n)) for n in (1, 3))
+    assert one == many == pytest.approx(whole / 1e9, rel=0.03)
 
 
 def test_a_dearer_method_counts_more(clip):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import scenes
-from .scenes import COLOURS, MAX_OBJECTS, Scene, Thing, is_held_out, random_thing
+from .scenes import COLOURS, MAX_OBJECTS, Plan, Scene, Thing, is_held_out, random_thing
 
 SIDE = 240
 RADIUS = {"small": 23, "large": 40}  # pixels
@@ -43,11 +43,38 @@ class HardScene(Scene):
 
 
 class Pose(NamedTuple):
-    """Where an object's box begins, and by how many 48ths of a turn its shape and its texture are turned."""
+    """The box of an object, and by how many 48ths of a turn its shape and its texture are turned."""
 
     box: tuple[slice, slice]
     turn: int
     grain: int
+
+
+class Placed(NamedTuple):
+    """A thing turned around the point (y, x), upon those of lower layers, its colour `light` times 3 % brighter."""
+
+    thing: Thing
+    y: int
+    x: int
+    turn: int
+    grain: int
+    layer: int
+    light: int
+    named: bool
+
+    @property
+    def radius(self) -> int:
+        return RADIUS[self.thing.size]
+
+    @property
+    def inside(self) -> np.ndarray:
+        """Which pixels of its box belong to it, seen or hidden."""
+        return outline(self.thing.shape, self.radius, self.turn)
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        reach = len(self.inside) // 2
+        return np.s_[self.y - reach : self.y + reach, self.x - reach : self.x + reach]
 
 
 def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | None = None) -> HardScene:
@@ -58,16 +85,16 @@ def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | No
         shown = [random_thing(rng) for _ in range(total)]
         right = any(map(is_held_out, shown[:count])) if held_out else not any(map(is_held_out, shown))
         if right and len(set(shown)) == total:
-            placed = place(rng, shown)
-            if placed is not None:
-                return paint(rng, shown, count, *placed)
+            poses = place(rng, shown)
+            if poses is not None:
+                return paint(plan(rng, shown, count, poses))
 
 
-def place(rng: np.random.Generator, things: list[Thing], tries: int = 40) -> tuple[np.ndarray, list[Pose]] | None:
+def place(rng: np.random.Generator, things: list[Thing], tries: int = 40) -> dict[int, Pose] | None:
     """Lay the things down one by one, in random order, half of them beside or upon one that lies already.
 
-    Returns which thing each pixel shows (240, 240), len(things) for the ground, and their poses. What overlaps
-    differs in colour and stays VISIBLE. None where no such place was found.
+    Returns their poses by their number, the lowest first. What overlaps differs in colour and stays VISIBLE. None
+    where no such place was found.
     """
     n = len(things)
     owner, poses = np.full((SIDE, SIDE), n, np.int8), {}  # poses: thing -> Pose, in the order of laying
@@ -94,19 +121,51 @@ def place(rng: np.random.Generator, things: list[Thing], tries: int = 40) -> tup
         left -= hidden
         left[i], least[i] = inside.sum(), VISIBLE * inside.sum()
         poses[i] = Pose(box, turn, grain)
-    return owner, [poses[i] for i in range(n)]
+    return poses
 
 
-def paint(rng: np.random.Generator, shown: list[Thing], count: int, owner: np.ndarray, poses: list[Pose]) -> HardScene:
-    """Colour what `place` laid down, over a fresh ground; the first `count` things are named."""
-    pixels = ground(rng)
-    for i, (thing, pose) in enumerate(zip(shown, poses)):
-        colour = np.asarray(COLOURS[thing.colour]) * (100 + 3 * int(rng.integers(-3, 4))) // 100
-        visible, part = owner[pose.box] == i, pixels[pose.box]
+def plan(rng: np.random.Generator, shown: list[Thing], count: int, poses: dict[int, Pose]) -> Plan:
+    """What `place` laid down, over a fresh ground, each a little brighter or darker; the first `count` are named."""
+    fresh, layers = ground(rng), list(poses)
+    middles = [[(part.start + part.stop) // 2 for part in poses[i].box] for i in range(len(shown))]
+    return Plan(fresh, [Placed(thing, *middle, poses[i].turn, poses[i].grain, layers.index(i),
+                               int(rng.integers(-3, 4)), i < count)
+                        for i, (thing, middle) in enumerate(zip(shown, middles))])
+
+
+def lay(placed: list[Placed]) -> tuple[np.ndarray, np.ndarray]:
+    """Which thing each pixel shows (240, 240), n for the ground, and how much of j is hidden by i, (n, n) pixels."""
+    n = len(placed)
+    owner, hidden = np.full((SIDE, SIDE), n, np.int8), np.zeros((n, n), np.int64)
+    for i in sorted(range(n), key=lambda i: placed[i].layer):
+        part = owner[placed[i].box]
+        hidden[i] = np.bincount(part[placed[i].inside], minlength=n + 1)[:n]
+        part[placed[i].inside] = i
+    return owner, hidden
+
+
+def is_legal(plan: Plan) -> bool:
+    """Whether it is a plan of this world: things differ, lie in the picture and stay VISIBLE, none upon its colour."""
+    things = [p.thing for p in plan.placed]
+    if len(set(things)) < len(things) or any(part.start < 0 or part.stop > SIDE for p in plan.placed for part in p.box):
+        return False
+    _, hidden = lay(plan.placed)
+    visible = all(p.inside.sum() - loss >= VISIBLE * p.inside.sum() for p, loss in zip(plan.placed, hidden.sum(0)))
+    colours = np.array([thing.colour for thing in things])
+    return visible and not hidden[colours[:, None] == colours].any()
+
+
+def paint(plan: Plan) -> HardScene:
+    """The scene of a plan."""
+    (owner, _), pixels = lay(plan.placed), plan.ground.copy()
+    for i, p in enumerate(plan.placed):
+        colour = np.asarray(COLOURS[p.thing.colour]) * (100 + 3 * p.light) // 100
+        visible, part = owner[p.box] == i, pixels[p.box]
         part[visible] = colour.clip(0, 255)
-        part[visible & texture(thing.texture, RADIUS[thing.size], pose.grain)] = colour * 3 // 10
-    masks = owner == np.arange(len(shown), dtype=np.int8)[:, None, None]
-    return HardScene(shown[:count], pixels, masks[:count], shown[count:], masks[count:])
+        part[visible & texture(p.thing.texture, p.radius, p.grain)] = colour * 3 // 10
+    masks = owner == np.arange(len(plan.placed), dtype=np.int8)[:, None, None]
+    shown, count = [p.thing for p in plan.placed], sum(p.named for p in plan.placed)
+    return HardScene(shown[:count], pixels, masks[:count], plan, shown[count:], masks[count:])
 
 
 def turned(radius: int, turn: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,25 @@ class Thing(NamedTuple):
         return "a " + " ".join(self)
 
 
+class Placed(NamedTuple):
+    """A thing at the lattice point (y, x), moved by (dy, dx) pixels, its colour `light` times 3 % brighter."""
+
+    thing: Thing
+    y: int
+    x: int
+    dy: int
+    dx: int
+    light: int
+
+
+@dataclass
+class Plan:
+    """All that a picture is painted from, so that with one thing changed it is another there alone."""
+
+    ground: np.ndarray
+    placed: list  # what the caption names comes first, in its order
+
+
 @dataclass
 class Scene:
     """A picture with its truth: `pixels` (224, 224, 3) uint8, `masks` (n, 224, 224) bool, one per object."""
@@ -45,6 +65,7 @@ class Scene:
     things: list[Thing]
     pixels: np.ndarray
     masks: np.ndarray
+    plan: Plan
 
     @property
     def caption(self) -> str:
@@ -80,7 +101,7 @@ def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | No
         if len(set(things)) == count and any(map(is_held_out, things)) == held_out:
             places = place(rng, [RADIUS[thing.size] for thing in things])
             if places is not None:
-                return paint(rng, things, places)
+                return paint(plan(rng, things, places))
 
 
 def random_thing(rng: np.random.Generator) -> Thing:
@@ -91,30 +112,51 @@ def place(rng: np.random.Generator, radii: list[int], tries: int = 40) -> list[t
     """Centres (row, column) on the lattice at which objects of these radii neither touch nor leave the picture."""
     centres: list[tuple[int, int]] = []
     for radius in radii:
-        low, high = -(-(radius + 2) // LATTICE), (SIDE - radius - 2) // LATTICE
         for _ in range(tries):
-            y, x = (int(v) * LATTICE for v in rng.integers(low, high + 1, 2))
-            if all(max(abs(y - v), abs(x - u)) > radius + other + 3 for (v, u), other in zip(centres, radii)):
-                centres.append((y, x))
+            centre = tuple(int(v) * LATTICE for v in rng.integers(*span(radius), 2))
+            if all(apart(centre, radius, *other) for other in zip(centres, radii)):
+                centres.append(centre)
                 break
         else:
             return None
     return centres
 
 
-def paint(rng: np.random.Generator, things: list[Thing], centres: list[tuple[int, int]]) -> Scene:
-    """Draw the things at their centres over a fresh ground, with a little jitter in place and brightness."""
-    pixels, masks = ground(rng), np.zeros((len(things), SIDE, SIDE), bool)
-    for thing, (y, x), mask in zip(things, centres, masks):
-        dy, dx, light = (int(v) for v in rng.integers(-3, 4, 3))
+def span(radius: int) -> tuple[int, int]:
+    """The first line of the lattice on which an object lies within the picture, and the first beyond the last."""
+    return -(-(radius + 2) // LATTICE), (SIDE - radius - 2) // LATTICE + 1
+
+
+def apart(centre: tuple[int, int], radius: int, other: tuple[int, int], reach: int) -> bool:
+    """Whether objects of these radii at these lattice points do not touch."""
+    return max(abs(centre[0] - other[0]), abs(centre[1] - other[1])) > radius + reach + 3
+
+
+def plan(rng: np.random.Generator, things: list[Thing], centres: list[tuple[int, int]]) -> Plan:
+    """The things at their centres over a fresh ground, with a little jitter in place and brightness."""
+    fresh = ground(rng)
+    return Plan(fresh, [Placed(thing, *at, *rng.integers(-3, 4, 3).tolist()) for thing, at in zip(things, centres)])
+
+
+def is_legal(plan: Plan) -> bool:
+    """Whether it is a plan of this world: all things differ, and none touches another or leaves the picture."""
+    lies = [((p.y, p.x), RADIUS[p.thing.size]) for p in plan.placed]
+    inside = all(v // LATTICE in range(*span(radius)) for at, radius in lies for v in at)
+    clear = all(apart(*one, *other) for one, other in combinations(lies, 2))
+    return inside and clear and len({p.thing for p in plan.placed}) == len(lies)
+
+
+def paint(plan: Plan) -> Scene:
+    """The scene of a plan."""
+    pixels, masks = plan.ground.copy(), np.zeros((len(plan.placed), SIDE, SIDE), bool)
+    for (thing, y, x, dy, dx, light), mask in zip(plan.placed, masks):
         r = RADIUS[thing.size] + 2
-        box = np.s_[y + dy - r : y + dy + r, x + dx - r : x + dx + r]
-        inside = outline(thing.shape, RADIUS[thing.size])
+        inside, box = outline(thing.shape, r - 2), np.s_[y + dy - r : y + dy + r, x + dx - r : x + dx + r]
         colour = (np.asarray(COLOURS[thing.colour]) * (100 + 3 * light) // 100).clip(0, 255)
         pixels[box][inside] = colour
         pixels[box][inside & texture(thing.texture)[box]] = colour * 3 // 10
         mask[box] = inside
-    return Scene(things, pixels, masks)
+    return Scene([p.thing for p in plan.placed], pixels, masks, plan)
 
 
 @lru_cache

@@ -170,22 +170,30 @@ def see(image: Tower, heads, x: Tensor, dense: bool, shown: Tensor | None = None
 def terms_of(model, heads, data, u: Tensor, v: Tensor, dense: Tensor | None, patch_weight: float) -> dict[str, Tensor]:
     """`losses` from the features of the images (B, E) and the captions (N, E)."""
     _, shown, patch, named = data
-    B = len(shown)
     u, v = F.normalize(u, dim=-1), F.normalize(v, dim=-1)
     say = lambda f, things: 10 * F.binary_cross_entropy_with_logits(heads["concept"](16 * f), labels(things))
+    terms = {"image_labels": say(u, shown), "text_labels": say(v, named), **contrastive(model, shown, named, u, v)}
+    if dense is not None:
+        terms["patch_labels"] = 10 * patch_weight * F.binary_cross_entropy_with_logits(
+            dense.float(), torch.from_numpy(patch))
+    return terms
+
+
+def contrastive(model, shown: list[list[Thing]], named: list[list[Thing]], u: Tensor, v: Tensor) -> dict[str, Tensor]:
+    """CLIP's loss of unit features of images (B, E) and captions (N, E), and how many images prefer their own.
+
+    The own captions come first. One that is true of another image, by what is `shown`, is no negative of it.
+    """
+    B = len(shown)
     logits = model.logit_scale.exp().clamp(max=100) * u @ v.T  # (B, N)
     own = torch.arange(B)
     allowed = untrue(named, shown)
     allowed[own, own] = True
     to_text = F.cross_entropy(logits.masked_fill(~allowed, -1e4), own)
     to_image = F.cross_entropy(logits[:, :B].T.masked_fill(~allowed[:, :B].T, -1e4), own)
-    terms = {"image_labels": say(u, shown), "text_labels": say(v, named), "contrastive": (to_text + to_image) / 2}
-    if dense is not None:
-        terms["patch_labels"] = 10 * patch_weight * F.binary_cross_entropy_with_logits(
-            dense.float(), torch.from_numpy(patch))
     rivals = logits.view(B, -1, B).diagonal(dim1=0, dim2=2).T  # (B, 1 + negatives): own caption first
-    terms["prefers_own"] = (rivals[:, :1] >= rivals).all(1).float().mean().detach()
-    return terms
+    return {"contrastive": (to_text + to_image) / 2,
+            "prefers_own": (rivals[:, :1] >= rivals).all(1).float().mean().detach()}
 
 
 def precision() -> torch.dtype:
@@ -224,11 +232,11 @@ def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, lear
 
 
 def fit(folder: str | Path, chosen: dict, model: nn.Module, heads: nn.Module, terms, save_every: int,
-        watch=lambda log: None) -> tuple[nn.Module, pd.DataFrame]:
+        watch=lambda log: None, warmup: int = 300) -> tuple[nn.Module, pd.DataFrame]:
     """Minimise the sum of `terms(step)`, or go on from `folder/checkpoint.pt`; returns the model and the log.
 
     chosen: what the training depends on, among it steps, batch_size and learning_rate (the peak of a cosine).
-    watch: called with the log after each step, before what it holds is saved.
+    watch: called with the log after each step, before what it holds is saved; warmup: steps to the peak.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -253,7 +261,7 @@ def fit(folder: str | Path, chosen: dict, model: nn.Module, heads: nn.Module, te
     with progress_bar(steps * size, "training", done=start * size) as bar:
         for step in range(start, steps):
             cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
-            rate = chosen["learning_rate"] * min(1, (step + 1) / 300) * cosine
+            rate = chosen["learning_rate"] * min(1, (step + 1) / warmup) * cosine
             for group in optimiser.param_groups:
                 group["lr"] = rate
             parts = terms(step)

@@ -59,7 +59,7 @@ def test_pairs_draw_from_no_stream_of_training():
 def test_masks_are_the_pixels_that_the_objects_changed():
     kinds = [Thing(size, texture, colour, shape) for size, texture, colour, shape in product(*ATTRIBUTES.values())]
     for i, things in enumerate(zip(kinds[::2], kinds[1::2])):
-        scene = shapes.paint(np.random.default_rng(i), list(things), [(64, 64), (160, 160)])
+        scene = shapes.paint(shapes.plan(np.random.default_rng(i), list(things), [(64, 64), (160, 160)]))
         changed = (scene.pixels != shapes.ground(np.random.default_rng(i))).any(-1)
         assert not changed[~scene.masks.any(0)].any()
         for thing, mask in zip(things, scene.masks):
