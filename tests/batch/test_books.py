@@ -18,6 +18,6 @@ def test_parameters_are_those_that_papermill_sees(name):
 
 
 def test_a_form_that_takes_other_input_offers_no_choice():
-    assert choices("localization", "dataset") == ["shapes", "coco"] and choices("main_table", "broken") == ["skip", "raise"]
+    assert choices("localization", "dataset") == ["shapes", "shapes-hard", "coco"] and choices("main_table", "broken") == ["skip", "raise"]
     assert choices("main_table", "dataset") == choices("theory", "n") == []
     assert defaults("no such notebook") == {}

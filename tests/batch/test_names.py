@@ -25,7 +25,7 @@ def test_names_that_lose_something_differ():
 
 
 def test_defaults_have_the_plain_name_whatever_is_left_out():
-    assert run_name("main_table", {}) == run_name("main_table", {"n": 120, "methods": None, "fast": True}) == "mini-shapes"
+    assert run_name("main_table", {}) == run_name("main_table", {"n": 100, "methods": None, "fast": True}) == "mini-shapes"
     assert run_name("speed", {}) == "ViT-B-32-random" and run_name("report", {"rows": 30}) == "all-results"
     assert run_name("main_table", {"model": "hf:org/name", "dataset": "hf:a/b", "n": 7}) == "hf-org-name-hf-a-b-n7"
     assert run_name("main_table", {"n": None, "dataset": "hf:x"}) == "mini-hf-x-all"
@@ -40,13 +40,13 @@ def test_other_parameters_have_another_folder(tmp_path, monkeypatch):
         (tmp_path / folder / "own.ckpt").write_text("")
     monkeypatch.chdir(tmp_path)
     csv = lambda folder, **more: {"dataset": "csv", "root": f"{folder}/pairs.csv"} | more
-    asked = [csv("a"), csv("b"), csv("数据"), csv("a", n=2), csv("a", n=100), csv("a", methods=["nib"]), csv("a", seed=1),
+    asked = [csv("a"), csv("b"), csv("数据"), csv("a", n=2), csv("a", n=120), csv("a", methods=["nib"]), csv("a", seed=1),
              csv("a", methods=["nib"], seed=1), csv("a", model="ViT-B/32"), csv("a", model="a/own.pt"), csv("a", model="b/own.pt"),
              csv("a", model="a/own.ckpt"), csv("b", model="b/own.ckpt"),
              csv("a", data_options={"broken": "skip"}), {"dataset": "csv", "root": "数据"}]
     names = [run_name("main_table", a) for a in asked]
     assert all(one.lower() != other.lower() for one, other in combinations(names, 2))  # as some disks compare them
-    assert names[0].startswith("mini-csv-pairs-") and names[4].startswith("mini-csv-pairs-n100-")
+    assert names[0].startswith("mini-csv-pairs-") and names[4].startswith("mini-csv-pairs-n120-")
     assert names[14].startswith("mini-csv-数据-") and names[9].startswith("own-csv-pairs-")
     assert names[0] == run_name("main_table", csv(str(tmp_path / "a"))) == run_name("main_table", csv("b/../a"))
     pictures = [{"image": f"{folder}/cat.png", "captions": ["a cat"]} for folder in "ab"] + [{"image": "a/cat.png", "captions": ["a dog"]}]

@@ -9,6 +9,7 @@ import pytest
 import nib_utils as nib
 from nib_utils.batch.books import REPRODUCE, defaults
 from nib_utils.batch.names import run_folder
+from nib_utils.measures.games import one_phrase_each
 from nib_utils.tables.paper import headlines
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -69,8 +70,9 @@ def test_a_slice_of_the_localization_made_again(clip):
     """Every scene counts in a mean, so the mean of one cheap method is made again whole."""
     made, folder = record("localization")
     kept = pd.read_csv(folder / "localization.csv", index_col=0)
-    phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=made["parameters"]["scenes"], seed=made["parameters"]["seed"]))
-    again = nib.localize(clip, phrases, "chefer").groupby("scene").mean().mean()
+    n = made["parameters"]["scenes"]
+    phrases = one_phrase_each(nib.load_pairs("shapes", n=3 * n, seed=made["parameters"]["seed"])).head(n)
+    again = nib.localize(clip, phrases.rename(columns={"caption": "phrase"}), "chefer").drop(columns="scene").mean()
     np.testing.assert_allclose(again, kept.loc["chefer", again.index].astype(float), atol=2e-3)
 
 
