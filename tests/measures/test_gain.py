@@ -6,7 +6,7 @@ import torch
 
 import nib_utils as nib
 
-CHANCE = ("all_ones", "random", "reading_order", "shuffled")
+CHANCE = ("all_ones", "random", "shuffled")  # `centre` and `reading_order` know where things tend to stand
 
 
 @pytest.fixture(scope="module")
