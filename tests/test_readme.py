@@ -53,7 +53,8 @@ def test_methods_are_the_register():
 
 def test_accuracy_is_the_tables():
     found = table("mini_accuracy", "mini_accuracy.csv")
-    for label, name in (("own caption first of 100", "top1"), ("beats exchanged colours", "binding")):
+    for label, name in (("own caption first of 100", "top1"), ("beats exchanged colours", "binding"),
+                        ("a phrase beats its neighbours", "phrases")):
         expected = [f"{100 * v:.1f} %" if pd.notna(v) else "–" for v in found[name]]
         assert row(label) == expected
 
