@@ -3,6 +3,7 @@ import json
 import logging
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -18,6 +19,7 @@ def silent(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setattr(hub, "time", SimpleNamespace(monotonic=lambda: 0.0))  # no minute ends in mid-test
         hub.asked.cache_clear()
         yield
 
