@@ -9,11 +9,6 @@ from nib_utils.clip.perturb import Perturbed
 
 
 @pytest.fixture(scope="module")
-def clip():
-    return nib.load_clip("mini", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def pairs():
     return nib.load_pairs("shapes", n=3, seed=5)
 
