@@ -149,14 +149,26 @@ def test_an_interrupted_training_goes_on_as_if_unbroken(tmp_path, monkeypatch):
 def test_the_last_third_is_contrastive_alone(monkeypatch, tmp_path):
     seen = {}
 
-    def fit(folder, chosen, model, heads, terms, save_every):
+    def fit(folder, chosen, model, heads, terms, save_every, warmup):
         for step in (0, 2, 4):
             parts = terms(step)
             seen[step] = {name for name, value in parts.items() if value.requires_grad}
+            row, = torch.autograd.grad(sum(parts.values()), model.token_embedding.weight, allow_unused=True)
+            assert (row is None) == (step < 4)  # till then the text tower is mini's
 
     monkeypatch.setattr(train, "fit", fit)
     train_hard.train_hard(tmp_path, steps=6, batch_size=2)
     assert seen[4] == {"contrastive"} and seen[0] == {"contrastive", "image_labels", "text_labels", "patch_labels"}
+
+
+def test_the_concept_head_begins_with_what_mini_says():
+    words = train.word_ids()
+    model, heads = train_hard.build(words)
+    things = [[world.random_thing(rng) for _ in range(2)] for rng in map(np.random.default_rng, range(1000, 1050))]
+    _, text = train.towers(model, borrow=lambda p: p)
+    v = train.encode_text(text, *train.tokenize([world.caption(t) for t in things], list(words)))
+    said = heads["concept"](16 * torch.nn.functional.normalize(v, dim=-1)) > 0
+    assert (said == train.labels(things).bool()).float().mean() > 0.99
 
 
 def test_patch_labels_lie_on_what_is_visible(scenes):
