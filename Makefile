@@ -1,7 +1,9 @@
-# make setup | reproduce | report | test | bench | train: each sets up first if need be. VENV, PYTHON, and MODEL of `train` may be given.
+# make setup | reproduce | report | test | bench | train: each sets up first if need be. VENV, PYTHON,
+# WORKERS of `reproduce` (notebooks at a time, 2 GB each) and MODEL of `train` may be given.
 VENV ?= .venv
 PYTHON ?= python3
 MODEL ?= mini
+WORKERS ?= 2
 RUN = $(VENV)/bin/python -m nib_utils run
 READY = $(VENV)/.ready
 
@@ -19,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 reproduce: $(READY)
-	$(RUN) all
+	$(RUN) all --workers $(WORKERS)
 
 report: $(READY)
 	$(RUN) report

@@ -10,6 +10,7 @@ from functools import cache
 from ..common.files import HERE
 
 NOTEBOOKS = HERE.parent / "notebooks"
+EVERY = "every notebook"
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Book:
     reproduce: bool = True  # is it part of `run all`, of `make reproduce`?
     run: str = "{model}-{dataset}"  # what its folders of results are called, by its parameters
     hard: dict | None = None  # what differs from its defaults in the second world; None: not run there by `run all`
+    after: tuple[str, ...] = ()  # whose results, of the same world, it reads
+    alone: bool = False  # does it measure time, so that nothing may run beside it?
 
 
 BOOKS = {
@@ -30,10 +33,11 @@ BOOKS = {
     "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2), hard=dict(validation=8, scenes=24)),
     "qualitative": Book(dict(scenes=2, masks=16), hard={}),
     "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"]),
-                         hard=dict(n=50, others=15)),
+                         hard=dict(n=50, others=15), after=("main_table",)),  # whose work it takes up
     "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"]), hard={}),
     "shapley": Book(dict(n=2, samples=120), reproduce=False, hard=dict(n=50, samples=2000)),
-    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard={}),
+    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard={},
+                      after=("main_table", "localization", "faithfulness")),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=8)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
@@ -43,9 +47,9 @@ BOOKS = {
                                settle=[1, 2], layers=[10], rates=[1.0])),
     "rise_masks": Book(dict(scenes=3, masks=[4, 8], enough=0.1)),
     "speed": Book(dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1,
-                       fast=True), run="{arch}-random"),
+                       fast=True), run="{arch}-random", alone=True),
     "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False, run="{model}"),
-    "report": Book(run="all-results"),  # last: it tells of the others
+    "report": Book(run="all-results", after=(EVERY,)),  # last: it tells of the others
 }
 REPRODUCE = [name for name, book in BOOKS.items() if book.reproduce]
 HARD = {"model": "mini-hard", "dataset": "shapes-hard"}  # the second world

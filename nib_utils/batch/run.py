@@ -13,6 +13,7 @@ from ..common.files import check_writable, data_file
 from ..common.packages import need
 from ..common.progress import BATCH
 from .books import JOBS, NOTEBOOKS, REPRODUCE, defaults, hard_defaults
+from .grid import Job, Outcome, run_jobs
 from .names import run_folder, run_name
 from .request import available, check_request, check_sources
 
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
+    run.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time, sharing the cores "
+                                                            "(default: 1); their words go to runs/*.log then")
     run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
                                           "parameters (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
@@ -83,6 +86,8 @@ def download(given: argparse.Namespace) -> None:
 def run_notebooks(given: argparse.Namespace) -> None:
     """`run`: the notebooks, one after another, when what is asked makes sense for all of them."""
     yaml = need("yaml", "'nib-utils[notebooks]'")
+    if given.workers < 1:
+        raise ValueError(f"--workers is {given.workers}; it takes a whole number from 1.")
     named = {k: v for k in ("model", "dataset", "root", "n", "results") if (v := getattr(given, k)) is not None}
     for name, value in given.parameter:
         if not value.strip():
@@ -99,8 +104,35 @@ def run_notebooks(given: argparse.Namespace) -> None:
         run_folder(root, name, asked(name, wanted))
     check_sources(parameters)
     check_writable(root, "the folder of results")
-    for name, wanted in jobs:
-        execute(name, wanted | {"results": root})
+    finish(run_jobs([job_of(name, wanted | {"results": root}, given.workers) for name, wanted in jobs], work,
+                    given.workers))
+
+
+def job_of(name: str, parameters: dict, workers: int) -> Job:
+    """A job; of several at a time each has a log beside its executed copy."""
+    log = executed_copy(name, parameters).with_suffix(".log") if workers > 1 else None
+    return Job(name, parameters, log)
+
+
+def work(job: Job) -> None:
+    """Do a job, in this process or in a worker's, whose words go to the job's log."""
+    if job.log is not None:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with job.log.open("w") as log:
+            for stream in (1, 2):  # of this process and of its kernel
+                os.dup2(log.fileno(), stream)
+    execute(job.notebook, job.parameters)
+
+
+def finish(done: list[Outcome]) -> None:
+    """How it went, a line a job where there are several; raises RuntimeError when one failed."""
+    failed = [one for one in done if one.error]
+    if len(done) > 1:
+        for one in done:
+            label = f"{one.job.notebook}, {run_name(one.job.notebook, asked(one.job.notebook, one.job.parameters))}"
+            print(f"{label:50} {one.seconds:7.0f} s  {'failed: ' + one.error if one.error else 'done'}", flush=True)
+    if failed:
+        raise RuntimeError(failed[-1].error if len(done) == 1 else f"{len(failed)} of {len(done)} notebooks failed.")
 
 
 def every_job(name: str, parameters: dict) -> list[tuple[str, dict]]:
@@ -128,6 +160,12 @@ def asked(name: str, parameters: dict) -> dict:
     return {key: value for key, value in known.items() if key != "results"}
 
 
+def executed_copy(name: str, parameters: dict) -> Path:
+    """Where the executed notebook goes: `runs/`, beside the folder of results."""
+    folder = Path(parameters["results"]).resolve().parent / "runs"
+    return folder / f"{name}-{run_name(name, asked(name, parameters))}.ipynb"
+
+
 def execute(name: str, parameters: dict) -> Path:
     """Run one notebook with parameters, `results` (a folder) among them; returns the executed copy.
 
@@ -136,9 +174,8 @@ def execute(name: str, parameters: dict) -> Path:
     papermill = need("papermill", "'nib-utils[notebooks]'")
     check_request(name, parameters)
     parameters = hard_defaults(name, parameters) | parameters
-    runs = Path(parameters["results"]).resolve().parent / "runs"
-    check_writable(runs, "the folder of executed copies")
-    executed = runs / f"{name}-{run_name(name, asked(name, parameters))}.ipynb"
+    executed = executed_copy(name, parameters)
+    check_writable(executed.parent, "the folder of executed copies")
     os.environ[BATCH] = "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.INFO)

@@ -30,7 +30,7 @@ def test_every_file_of_a_record_is_there_and_no_other(file):
 
 def test_every_notebook_of_the_batch_has_its_results():
     assert set(REPRODUCE) <= {f.stem for f in RECORDS} and "main_table" in REPRODUCE
-    assert "\t$(RUN) all\n" in (RESULTS.parent / "Makefile").read_text()
+    assert "\t$(RUN) all --workers" in (RESULTS.parent / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("file", RECORDS, ids=lambda f: f.stem)
