@@ -78,7 +78,7 @@ def show_words(axis, words: Sequence[tuple[str, float, bool]], per_row: int = 4,
 def legible(text: str, instead: str) -> tuple[str, list[str]]:
     """A text and fonts for its letters, any that is installed where the usual one lacks some; else `instead`."""
     fonts = list(plt.rcParams["font.family"])
-    usual = letters(font_manager.findfont(font_manager.FontProperties(fonts)))
+    usual = letters(font_manager.findfont(font_manager.FontProperties(family=fonts)))
     lacking = {ord(letter) for letter in text} - usual
     for font in font_manager.fontManager.ttflist if lacking else ():
         if font.name[:11] != "Last Resort" and lacking & letters(font.fname):  # which has a box for everything
