@@ -37,16 +37,18 @@ class Tokenizer:
     def spans(self, ids: Sequence[int]) -> list[tuple[str, slice]]:
         """The words that a caption's pieces make up, each with its place in the ids; SOS and EOS are none.
 
-        A word ends before a space, and after each whole letter of a script that has none (Chinese, Japanese).
+        A word ends before a space, unless an accent follows, and after each letter of a script without spaces
+        (Chinese, Japanese).
         """
         ids, found, first = [int(i) for i in ids], [], 1
         decode = self.decode or (lambda run: " ".join(map(self.word, run)))
         for end in range(2, len(ids)):
             said = decode(ids[first:end]).strip()
             after = decode(ids[first : end + 1]).strip()[len(said) :]
-            alone = said and unicodedata.east_asian_width(said[-1]) in "WF"
-            if end == len(ids) - 1 or after.startswith(" ") or alone:
-                found.append((said, slice(first, end)))
+            apart = after.startswith(" ") and unicodedata.category(after[1])[0] != "M"
+            alone = unicodedata.east_asian_width(said[-1:] or " ") == "W" and not "가" <= said[-1] <= "힣"  # Korean has
+            if end == len(ids) - 1 or apart or alone:
+                found.append((said.replace(" ", ""), slice(first, end)))
                 first = end
         return found
 

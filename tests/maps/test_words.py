@@ -45,8 +45,8 @@ def test_pieces_become_words_and_their_scores_add_up(clip, scene):
 
 
 def test_any_script(clip, scene):
-    said = [word.text for word in words(clip, scene, "一只猫 القطة ямщик naïve 😀😀")]
-    assert said == ["一", "只", "猫", "القطة", "ямщик", "naïve", "😀", "😀"]
+    said = [word.text for word in words(clip, scene, "一只猫 القطة ямщик naïve 안녕 세계 नम 😀")]
+    assert said == ["一", "只", "猫", "القطة", "ямщик", "naïve", "안녕", "세계", "नम", "😀"]
 
 
 def test_a_word_alone_is_not_the_least_and_two_are_not_black_and_white(clip, scene):
