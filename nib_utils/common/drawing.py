@@ -17,7 +17,7 @@ LONGEST = 14  # letters of a word that are shown
 
 def colour_bar(figure, axes) -> None:
     bar = figure.colorbar(ScalarMappable(Normalize(**RANGE), SCALE), ax=axes, location="bottom", shrink=0.6, aspect=45,
-                          pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+                          pad=0.02, panchor=False, ticks=[-1, -0.5, 0, 0.5, 1])
     bar.ax.tick_params(labelsize=8)
     bar.set_label("share of the strongest of an image or caption: blue speaks against the match, white says nothing, "
                   "red speaks for it", fontsize=8.5)
@@ -49,6 +49,7 @@ def show_map(axis, heat, picture: np.ndarray | None = None) -> None:
         axis.imshow(picture)
         axis.imshow(cover)
     axis.axis("off")
+    axis.set_anchor("N")
 
 
 def show_words(axis, words: Sequence[tuple[str, float, bool]], per_row: int = 4, numbers: bool = False,

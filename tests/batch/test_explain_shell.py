@@ -52,7 +52,7 @@ def test_it_prints_what_the_figure_shows(here, figures, capsys):
 
 def test_a_drawn_scene_has_its_own_caption_and_options_reach_the_method(here, capsys):
     assert shell.main(["explain", "shapes:1", "--method", "m2ib", "--layer", "7", "-p", "steps", "2", "-p", "seed", "5",
-                       "-o", "a.svg", "--json"]) == 0
+                       "-o", "a.svg", "--json", "--beside"]) == 0
     out, err = capsys.readouterr()
     found, scene = json.loads(out), nib.load_pairs("shapes", n=2).iloc[1]
     assert not err and found["options"] == {"steps": 2, "seed": 5, "layer": 7} and found["figure"] == "a.svg"
