@@ -19,20 +19,22 @@ class Book:
     small: dict = field(default_factory=dict)  # parameters with which the tests run it: every cell has something to do
     reproduce: bool = True  # is it part of `run all`, of `make reproduce`?
     run: str = "{model}-{dataset}"  # what its folders of results are called, by its parameters
+    hard: dict | None = None  # what differs from its defaults in the second world; None: not run there by `run all`
 
 
 BOOKS = {
     "quickstart": Book(),
-    "mini_accuracy": Book(dict(scenes=90)),
-    "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8)),
-    "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"])),
-    "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2)),
-    "qualitative": Book(dict(scenes=2, masks=16)),
-    "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"])),
-    "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"])),
-    "shapley": Book(dict(n=2, samples=120), reproduce=False),
-    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"])),
-    "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2)),
+    "mini_accuracy": Book(dict(scenes=90), hard={}),
+    "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8), hard=dict(n=50)),
+    "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"]), hard=dict(scenes=50)),
+    "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2), hard=dict(validation=8, scenes=24)),
+    "qualitative": Book(dict(scenes=2, masks=16), hard={}),
+    "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"]),
+                         hard=dict(n=50, others=15)),
+    "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"]), hard={}),
+    "shapley": Book(dict(n=2, samples=120), reproduce=False, hard=dict(n=50, samples=2000)),
+    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard={}),
+    "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=8)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
     "shortcut": Book(dict(steps=2, n=3, scenes=45, methods=["nib", "legrad", "rise", "random"], masks=8)),
@@ -46,6 +48,18 @@ BOOKS = {
     "report": Book(run="all-results"),  # last: it tells of the others
 }
 REPRODUCE = [name for name, book in BOOKS.items() if book.reproduce]
+HARD = {"model": "mini-hard", "dataset": "shapes-hard"}  # the second world
+JOBS = [*((name, {}) for name in REPRODUCE[:-1]),  # what `run all` runs, in order: the report tells of both worlds
+        *((name, HARD) for name in REPRODUCE if BOOKS[name].hard is not None), (REPRODUCE[-1], {})]
+
+
+def hard_defaults(name: str, parameters: dict) -> dict:
+    """What a notebook takes in the second world where nothing else is said; empty in any other.
+
+    >>> hard_defaults("main_table", {"model": "mini-hard", "dataset": "shapes-hard"})
+    {'n': 50}
+    """
+    return dict(BOOKS[name].hard or {}) if name in BOOKS and HARD.items() <= parameters.items() else {}
 
 
 @cache

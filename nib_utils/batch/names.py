@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ..common.files import WEIGHTS
-from .books import BOOKS, Book, defaults
+from .books import BOOKS, Book, defaults, hard_defaults
 
 SHOWN = ("model", "dataset", "arch", "n")  # a folder's name says them in words, so they need not be in its digest
 
@@ -41,14 +41,14 @@ def path_of(name: str, value) -> Path | None:
 def run_name(notebook: str, parameters: dict) -> str:
     """The name of the folder that a notebook's results with these parameters go to.
 
-    `<model>-<dataset>` where all others are the notebook's defaults. The last part of a root's or a picture's name
-    follows the data set's, then `-n<n>`, then a digest of all other parameters that are not the defaults. `results`
-    has no part in it, nor `fast`, whose results have a root of their own.
+    `<model>-<dataset>` where all others are the notebook's defaults, in this world. The last part of a root's or a
+    picture's name follows the data set's, then `-n<n>`, then a digest of all other parameters that are not the
+    defaults. `results` has no part in it, nor `fast`, whose results have a root of their own.
 
     >>> run_name("main_table", {"dataset": "flickr8k", "root": "/data/flickr8k", "n": 1000})
     'mini-flickr8k-n1000-357bfc'
     """
-    usual = {"model": "mini", "dataset": "shapes"} | defaults(notebook)
+    usual = {"model": "mini", "dataset": "shapes"} | defaults(notebook) | hard_defaults(notebook, parameters)
     given = usual | parameters
     label = {name: slug(value) for name, value in given.items() if name in ("model", "arch")}
     if file := path_of("model", given["model"]):

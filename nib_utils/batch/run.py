@@ -10,7 +10,7 @@ from pathlib import Path
 from ..common.files import check_writable
 from ..common.packages import need
 from ..common.progress import BATCH
-from .books import NOTEBOOKS, REPRODUCE, defaults
+from .books import JOBS, NOTEBOOKS, defaults, hard_defaults
 from .names import run_folder, run_name
 from .request import check_request, check_sources
 
@@ -20,7 +20,6 @@ WORDS = {"": False, "0": False, "no": False, "false": False, "off": False,
 
 def run_notebooks(given: argparse.Namespace) -> None:
     """`run`: the notebooks, one after another, when what is asked makes sense for all of them."""
-    names = [one for name in given.notebooks for one in (REPRODUCE if name == "all" else [name])]
     yaml = need("yaml", "'nib-utils[notebooks]'")
     named = {k: v for k in ("model", "dataset", "root", "n", "results") if (v := getattr(given, k)) is not None}
     for name, value in given.parameter:
@@ -30,15 +29,23 @@ def run_notebooks(given: argparse.Namespace) -> None:
     if fast_asked():
         parameters.setdefault("fast", True)
     parameters.setdefault("results", "results-fast" if parameters.get("fast") is True else "results")
-    for name in names:
-        check_request(name, parameters)
-    parameters["results"] = str(Path(parameters["results"]).resolve())
-    for name in names:
-        run_folder(parameters["results"], name, asked(name, parameters))
+    jobs = [(job, own | parameters) for name in given.notebooks for job, own in every_job(name, parameters)]
+    for name, wanted in jobs:
+        check_request(name, wanted)
+    root = str(Path(parameters["results"]).resolve())
+    for name, wanted in jobs:
+        run_folder(root, name, asked(name, wanted))
     check_sources(parameters)
-    check_writable(parameters["results"], "the folder of results")
-    for name in names:
-        execute(name, parameters)
+    check_writable(root, "the folder of results")
+    for name, wanted in jobs:
+        execute(name, wanted | {"results": root})
+
+
+def every_job(name: str, parameters: dict) -> list[tuple[str, dict]]:
+    """A name's notebooks, each with what sets it apart; `all` is of both worlds, or of the one that is asked for."""
+    if name != "all":
+        return [(name, {})]
+    return [job for job in JOBS if not job[1] or not {"model", "dataset"} & set(parameters)]
 
 
 def fast_asked() -> bool:
@@ -51,7 +58,8 @@ def fast_asked() -> bool:
 
 def asked(name: str, parameters: dict) -> dict:
     """All parameters of a notebook but its folder of results: those given, and the defaults of the others."""
-    return {key: value for key, value in (defaults(name) | parameters).items() if key != "results"}
+    known = defaults(name) | hard_defaults(name, parameters) | parameters
+    return {key: value for key, value in known.items() if key != "results"}
 
 
 def execute(name: str, parameters: dict) -> Path:
@@ -61,6 +69,7 @@ def execute(name: str, parameters: dict) -> Path:
     """
     papermill = need("papermill", "'nib-utils[notebooks]'")
     check_request(name, parameters)
+    parameters = hard_defaults(name, parameters) | parameters
     runs = Path(parameters["results"]).resolve().parent / "runs"
     check_writable(runs, "the folder of executed copies")
     executed = runs / f"{name}-{run_name(name, asked(name, parameters))}.ipynb"

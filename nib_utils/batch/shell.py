@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from .books import REPRODUCE
 from .explain import explain_picture
 from .request import available
 from .run import run_notebooks
@@ -55,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--beside", action="store_true", help="draw the map beside the picture, not over it")
     one.add_argument("--json", action="store_true", help="print JSON, with the raw scores, for machines")
     run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
-                              epilog=f"Notebooks: {', '.join(available())}; or all, those of the reproduction.")
+                              epilog=f"Notebooks: {', '.join(available())}; all: {', '.join(REPRODUCE)}, "
+                                     "and most of them on the second world too.")
     run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK",
                      help="one or more names, or all; default: main_table")
     run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")

@@ -14,7 +14,7 @@ from ..clip.clip import Clip
 from ..common.checks import check_choice, check_whole, in_order, need_columns
 from ..common.progress import progress
 from ..maps.explain import explain, warn_blank
-from ..maps.explanation import Explanation
+from ..maps.explanation import Explanation, check_explanation
 from ..maps.options import check_request, check_seed, per_tower
 from . import cache as kept
 from .confidence import PROTOCOLS, confidence
@@ -42,10 +42,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
 
     >>> nib.evaluate(clip, nib.load_pairs("shapes", n=100), "nib").mean()
     """
-    measures = in_order("measures", measures, "names of measures")
-    for measure in measures:
-        check_choice("a measure", measure, tuple(MEASURES))
-    need_columns(pairs, "image", "caption", *(["content"] if "words" in measures else []))
+    measures = check_measures(measures, pairs)
     check_whole("chunk", chunk, 1)
     asked = per_tower(options, image_options, text_options)
     own = dict(image_options=image_options or {}, text_options=text_options or {})
@@ -80,10 +77,27 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
 def measured(clip: Clip, ex: Explanation, pairs: pd.DataFrame, measures: Sequence[str] = PROTOCOLS) -> pd.DataFrame:
     """What `evaluate` measures, of maps that are there already, such as those of `explanation`: a row per pair.
 
+    Raises ValueError for a measure that there is not, or for pairs that are not as many as the maps.
+
     >>> nib.measured(clip, nib.explanation(clip, images, texts, maps, words), pairs, ["gain"]).mean()
     """
+    check_explanation(ex)
+    measures = check_measures(measures, pairs)
+    if len(pairs) != len(ex):
+        raise ValueError(f"there are {len(pairs)} pairs but maps of {len(ex)}; pass the pairs that were explained.")
     columns = [MEASURES[measure](clip, ex, pairs) for measure in measures]
     return pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
+
+
+def check_measures(measures: Sequence[str], pairs: pd.DataFrame) -> list[str]:
+    """The measures as a list, when there are such and the pairs have what they need."""
+    measures = in_order("measures", measures, "names of measures")
+    for measure in measures:
+        check_choice("a measure", measure, tuple(MEASURES))
+    if not measures:
+        raise ValueError(f"no measure is named; there are {', '.join(MEASURES)}.")
+    need_columns(pairs, "image", "caption", *(["content"] if "words" in measures else []))
+    return measures
 
 
 def from_row(options: dict, first: int, count: int) -> dict:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..clip.pictures import Preprocess, size_of
-from ..common.checks import brief
+from ..common.checks import brief, check_whole
 
 
 def check_masks(maps: Tensor, masks: Tensor, spread: bool = False) -> None:
@@ -39,6 +39,10 @@ def grid_truth(masks: Tensor, grid: tuple[int, int]) -> Tensor:
     >>> scores = nib.grid_truth(torch.from_numpy(np.stack(phrases["mask"])), clip.image.grid)
     """
     check_masks(masks, masks)
+    if not isinstance(grid, (tuple, list)) or len(grid) != 2:
+        raise ValueError(f"grid is {brief(grid)}; pass its rows and columns, such as (7, 7).")
+    for side in grid:
+        check_whole("a side of the grid", side, 1)
     return F.adaptive_avg_pool2d(masks.float()[:, None], tuple(grid))[:, 0]
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ..clip.clip import Clip
-from ..common.checks import check_choice, need_columns
+from ..common.checks import brief, check_choice, need_columns
 from ..common.files import HERE
 from ..maps.explanation import Explanation, check_explanation, explanation
 from .masks import grid_truth
@@ -33,6 +33,8 @@ def reference(clip: Clip, pairs: pd.DataFrame, game: str = "captions", folder: s
     """
     need_columns(pairs, "image", "caption")
     check_choice("game", game, GAMES)
+    if folder is not None and not isinstance(folder, (str, Path)):
+        raise TypeError(f"folder is {brief(folder)}; pass the path of what `run shapley` left.")
     folder = KEPT if folder is None else Path(folder)
     lacking = [name for name in ("shapley.csv", "pairs.csv") if not (folder / name).is_file()]
     if lacking:
@@ -64,6 +66,7 @@ def truths(clip: Clip, pairs: pd.DataFrame, game: str = "captions") -> dict[str,
 
     >>> {name: nib.curves(clip, ex).image_gain.mean() for name, ex in nib.truths(clip, pairs).items()}
     """
+    check_choice("game", game, GAMES)
     need_columns(pairs, "image", "caption", *(["masks", "content"] if game == "captions" else ["mask"]))
     named = [m.any(0) for m in pairs["masks"]] if game == "captions" else list(pairs["mask"])
     cover = grid_truth(torch.from_numpy(np.stack(named)), clip.image.grid)

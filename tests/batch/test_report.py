@@ -5,7 +5,6 @@ from PIL import Image
 
 from nib_utils.batch import report
 from nib_utils.batch.results import Results
-from nib_utils.tables.overview import overview
 
 
 @pytest.fixture
@@ -36,24 +35,3 @@ def test_without_results_there_is_a_sentence(tmp_path):
     (tmp_path / "speed" / "x" / "speed.json").write_text("{half")
     with pytest.raises(ValueError, match="speed.json' is not a record"):
         report.collect(tmp_path)
-
-
-def test_an_overview_joins_what_is_there(tmp_path):
-    with pytest.raises(ValueError, match="has no results of localization, main_table, faithfulness, reference for mini-shapes"):
-        overview(tmp_path)
-    store = Results(tmp_path, "localization", {})
-    store.table("localization", pd.DataFrame({"method": ["nib", "random"], "pointing": [0.6, 0.1], "pointing_low": [0.5, 0],
-                                              "pointing_rank": ["1", "2"], "mass": [0, 0]}))
-    store = Results(tmp_path, "faithfulness", {})
-    store.table("gain", pd.DataFrame({"method": ["nib"], "image_gain": [0.3], "similarity": [9]}))
-    table = overview(tmp_path)
-    assert list(table) == ["pointing", "pointing_low", "pointing_rank", "image_gain"]
-    assert table.loc["nib"].tolist() == [0.6, 0.5, "1", 0.3] and pd.isna(table.loc["random", "image_gain"])
-
-
-def test_an_overview_is_of_the_run_that_most_notebooks_have(tmp_path):
-    for name, file, runs in (("localization", "localization", ("ViT-B-32-coco", "mini-shapes")), ("main_table", "main_table", ("ViT-B-32-coco",))):
-        for run in runs:
-            (tmp_path / name / run).mkdir(parents=True)
-            pd.DataFrame({"method": [run], "pointing": [0.5], "corrected_image_drop": [1.0]}).to_csv(tmp_path / name / run / f"{file}.csv")
-    assert overview(tmp_path).index.tolist() == ["ViT-B-32-coco"] and overview(tmp_path, "mini-shapes").index.tolist() == ["mini-shapes"]

@@ -11,7 +11,7 @@ from PIL import Image
 
 import nib_utils as nib
 from nib_utils.batch import run, shell
-from nib_utils.batch.books import REPRODUCE
+from nib_utils.batch.books import HARD, JOBS, REPRODUCE
 from nib_utils.batch.request import method_names
 
 COMMAND = [sys.executable, "-m", "nib_utils"]
@@ -108,7 +108,29 @@ def test_what_makes_sense_is_started(started, tmp_path, monkeypatch):
     assert shell.main(["run", "main_table", "--dataset", "csv", "--root", "pairs.csv", "-p", "n", "null", "-p", "masks", "9"]) == 0
     assert shell.main(["run", "quickstart", "-p", "image", "own.png", "-p", "captions", "a square"]) == 0
     assert shell.main(["run", "all"]) == 0
-    assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and len(started) == 2 + len(REPRODUCE)
+    assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and len(started) == 2 + len(JOBS)
+
+
+def test_all_is_of_both_worlds_and_the_report_is_last(started, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shell.main(["run", "all", "-p", "seed", "3"]) == 1  # the report, among others, knows no seed
+    assert not started and shell.main(["run", "all"]) == 0
+    first = [name for name, given in started if "model" not in given]
+    second = {name: given for name, given in started if HARD.items() <= given.items()}
+    assert first == REPRODUCE and started[-1][0] == "report" and len(first) + len(second) == len(started)
+    assert {"main_table", "localization", "faithfulness", "reference"} <= set(second)
+
+
+def test_the_second_world_has_defaults_of_its_own(tmp_path, monkeypatch):
+    asked = []
+    papermill = type("papermill", (), {"PapermillExecutionError": ZeroDivisionError,
+                                       "execute_notebook": lambda *_, parameters, **__: asked.append(parameters)})
+    monkeypatch.setattr(run, "need", lambda *_: papermill)
+    for given in ({}, HARD, HARD | {"n": 7}):
+        run.execute("main_table", given | {"results": str(tmp_path)})
+    assert [given.get("n") for given in asked] == [None, 50, 7]
+    names = [run.run_name("main_table", given) for given in (*asked, HARD | {"n": 100})]
+    assert names == ["mini-shapes", "mini-hard-shapes-hard", "mini-hard-shapes-hard-n7", "mini-hard-shapes-hard-n100"]
 
 
 def test_results_of_other_parameters_stop_all_before_any_is_started(started, tmp_path, capsys):

@@ -154,10 +154,12 @@ def normalised(pixels: np.ndarray, dtype: torch.dtype) -> Tensor:
 def see(image: Tower, heads, x: Tensor, dense: bool, shown: Tensor | None = None) -> tuple[Tensor, ...]:
     """Features (B, E) of pixels and, two blocks before the end, the patches' logits (B, patches, P) or None.
 
-    shown: the patches that are read at all, (patches,), or None for every one.
+    shown: the patches of each image that are read at all, (B, patches), or None for every one.
     """
     layer, h = image.depth - 2, image.tokens(x)
-    h = image.pre(h if shown is None else h[:, F.pad(shown + 1, (1, 0))])  # CLS is row 0
+    if shown is not None:
+        h = h.gather(1, F.pad(shown + 1, (1, 0))[..., None].expand(-1, -1, h.shape[-1]))  # CLS is row 0
+    h = image.pre(h)
     for block in image.blocks[:layer]:
         h = block(h)
     return image.finish(h, layer, image.at(x)), heads["patch"](heads["norm"](h[:, 1:])) if dense else None

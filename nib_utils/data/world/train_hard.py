@@ -1,13 +1,15 @@
 """Train `mini-hard`, the second embedded CLIP, on `shapes-hard`: 10 x 10 patches, its last third contrastive alone.
 
-It begins as `mini`, whose patches and positions are resampled to the finer grid. The concept head and the
-labels of the patches (see `train`) help in the beginning only: the patches' fade out first, then the concepts'.
+It begins as `mini`, whose patches and positions are resampled to the finer grid. For two thirds of the training the
+text tower stays as it is and the image tower learns to see hard scenes for it, with the help of the concept head and
+of the patches' labels (see `train`), which fade out; then both towers learn together.
 """
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +25,16 @@ from . import hard_scenes, scenes, train
 GRID = 10
 PATCH = hard_scenes.SIDE // GRID
 IMAGES, CAPTIONS = 16, 64  # that one thread reads at a time
+SHOWN = 32  # patches of an image that the first part of the training reads
+LESSONS = 2048  # captions from which the concept head learns to read `mini`'s text features, before all else
 
 
 def build(words: dict[str, int], seed: int = 0) -> tuple[nn.Module, nn.Module]:
-    """`mini` on another grid, and training's own heads, untrained."""
+    """`mini` on another grid, and training's own heads: the concepts' reads `mini`'s captions, the patches' nothing."""
     model, heads = train.build(len(words), seed, hard_scenes.SIDE, PATCH)
     state = load_file(data_file("mini.safetensors"))
     assert state.pop("token_ids").tolist() == list(words.values())  # the worlds have the same words
-    state = {name: value.float() for name, value in state.items()} | {"logit_scale": model.logit_scale.detach()}
+    state = {name: value.float() for name, value in state.items()}
     kernel, position = state["visual.conv1.weight"], state["visual.positional_embedding"]
     size = kernel.shape[-1]
     state["visual.conv1.weight"] = (size / PATCH) ** 2 * F.interpolate(
@@ -40,7 +44,22 @@ def build(words: dict[str, int], seed: int = 0) -> tuple[nn.Module, nn.Module]:
     grid = F.interpolate(grid, size=(GRID, GRID), mode="bicubic", align_corners=False)
     state["visual.positional_embedding"] = torch.cat([position[:1], grid[0].flatten(1).T])
     model.load_state_dict(state)
+    teach(heads["concept"], model, list(words), np.random.default_rng(seed))
     return model, heads
+
+
+def teach(head: nn.Module, model: nn.Module, words: list[str], rng: np.random.Generator, steps: int = 300) -> None:
+    """Make the head find in the features of LESSONS random captions what they name."""
+    most = scenes.MAX_OBJECTS
+    things = [[scenes.random_thing(rng) for _ in range(rng.integers(1, most + 1))] for _ in range(LESSONS)]
+    _, text = train.towers(model, borrow=lambda p: p)
+    with torch.no_grad():
+        v = F.normalize(train.encode_text(text, *train.tokenize([scenes.caption(t) for t in things], words)), dim=-1)
+    labels, optimiser = train.labels(things), torch.optim.Adam(head.parameters(), lr=0.02)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        F.binary_cross_entropy_with_logits(head(16 * v), labels).backward()
+        optimiser.step()
 
 
 @cache
@@ -69,19 +88,21 @@ class Together(torch.autograd.Function):
         return None, *(sum(column[1:], column[0]) if column else None for column in columns)
 
 
-def losses(model, heads, data, words: list[str], patch_weight: float, shown: Tensor | None = None) -> dict[str, Tensor]:
+def losses(model, heads, data, words: list[str], patch_weight: float, shown: Tensor | None = None,
+           text_learns: bool = True) -> dict[str, Tensor]:
     """`train.losses` in float32, in tasks of a few images or a few captions of like length.
 
-    shown: the patches that are read, all the others left out (a cheaper step), or None for every one.
+    shown: the patches of each image that are read (B, patches), the others left out, or None for every one; without
+    text_learns no gradient reaches the text tower.
     """
     pixels, things, patch, named = data
     if shown is not None:
-        data = pixels, things, patch[:, shown.numpy()], named
+        data = pixels, things, np.take_along_axis(patch, shown.numpy()[..., None], 1), named
     pixels, dense = train.normalised(pixels, torch.float32), patch_weight > 0
     ids, lengths = train.tokenize([scenes.caption(things) for things in named], words)
     order = lengths.argsort(descending=True, stable=True)
 
-    def read(part):
+    def read(part, shown):
         image, _ = map(train.lean, train.towers(model, borrow=lambda p: p))
         return train.see(image, heads, part, dense, shown)[: 1 + dense]
 
@@ -89,12 +110,21 @@ def losses(model, heads, data, words: list[str], patch_weight: float, shown: Ten
         _, text = map(train.lean, train.towers(model, borrow=lambda p: p))
         return (text(ids[part, : int(lengths[part].max())]),)
 
-    tasks = [partial(read, x) for x in pixels.split(IMAGES)]
+    parts = pixels.split(IMAGES)
+    images = [*map(partial, repeat(read), parts, repeat(None) if shown is None else shown.split(IMAGES))]
+    captions = [partial(hear, part) for part in order.split(CAPTIONS)]
     weights = [p for m in (model, heads) for p in m.parameters()]
-    n = len(tasks) * (1 + dense)
-    out = Together.apply(tasks + [partial(hear, part) for part in order.split(CAPTIONS)], *weights)
-    u, v = torch.cat(out[: n : 1 + dense]), torch.cat(out[n:])[order.argsort()]
+    n = len(images) * (1 + dense)
+    out = Together.apply(images + captions * text_learns, *weights)
+    said = out[n:] if text_learns else [v for v, in pool().map(torch.no_grad()(lambda task: task()), captions)]
+    u, v = torch.cat(out[: n : 1 + dense]), torch.cat(said)[order.argsort()]
     return train.terms_of(model, heads, data, u, v, torch.cat(out[1:n:2]) if dense else None, patch_weight)
+
+
+def mostly_objects(patch: np.ndarray, rng: np.random.Generator, most: int = SHOWN) -> Tensor:
+    """`most` of each image's patches (B, most), ascending: those of objects, which have labels, before the ground's."""
+    first = rng.random(patch.shape[:2]) - patch.any(-1)
+    return torch.from_numpy(np.sort(np.argsort(first)[:, :most]))
 
 
 def fading(progress: float, start: float, end: float) -> float:
@@ -102,29 +132,38 @@ def fading(progress: float, start: float, end: float) -> float:
     return min(1.0, max(0.0, (end - progress) / (end - start)))
 
 
-def train_hard(folder: str | Path, steps: int = 3600, batch_size: int = 64, learning_rate: float = 1e-3,
+def train_hard(folder: str | Path, steps: int = 3000, batch_size: int = 64, learning_rate: float = 1e-3,
                hard_from: float = 0.5, negatives: int = 3, most: int = scenes.MAX_OBJECTS, seed: int = 0,
-               save_every: int = 50, all_from: float = 0.5) -> tuple[nn.Module, pd.DataFrame]:
+               save_every: int = 50, all_from: float = 0.5, text_from: float = 2 / 3,
+               few_until: float = 0.25) -> tuple[nn.Module, pd.DataFrame]:
     """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
 
-    Before `all_from` of the steps a random half of the patches is read, for half the time. The data of a step depend
-    on (seed, step) alone. Raises ValueError for a checkpoint of other parameters.
+    Shares of the steps: before `few_until` scenes name one or two objects; before `all_from` only SHOWN patches are
+    read, for a third of the time; before `text_from` the text tower is `mini`'s. The data of a step depend on
+    (seed, step) alone. Raises ValueError for a checkpoint of other parameters.
     """
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
-                  negatives=negatives, most=most, seed=seed, all_from=all_from)
+                  negatives=negatives, most=most, seed=seed, all_from=all_from, text_from=text_from,
+                  few_until=few_until)
     words = train.word_ids()
     model, heads = build(words, seed)
+    ahead = {}  # step -> its data, which are drawn while the step before is computed
+
+    def data_of(step: int):
+        wrong = negatives if step / steps >= hard_from else min(1, negatives)
+        named = most if step / steps >= few_until else min(2, most)
+        return train.batch(np.random.default_rng([seed, step]), batch_size, wrong, named, hard_scenes.draw_scene, GRID)
 
     def terms(step: int) -> dict[str, Tensor]:
         progress = step / steps
         concepts, patches = fading(progress, 0.6, 2 / 3), 4 * fading(progress, 0, 0.6)
-        wrong = negatives if progress >= hard_from else min(1, negatives)
-        data = train.batch(np.random.default_rng([seed, step]), batch_size, wrong, most, hard_scenes.draw_scene, GRID)
-        half = np.random.default_rng([seed, step, 2]).permutation(GRID * GRID)[: GRID * GRID // 2]
-        shown = torch.from_numpy(half).sort().values if progress < all_from else None
-        parts = losses(model, heads, data, list(words), patches, shown)
+        data = ahead.pop(step).result() if step in ahead else data_of(step)
+        if step + 1 < steps:
+            ahead[step + 1] = pool().submit(data_of, step + 1)
+        shown = mostly_objects(data[2], np.random.default_rng([seed, step, 2])) if progress < all_from else None
+        parts = losses(model, heads, data, list(words), patches, shown, progress >= text_from)
         for name in ("image_labels", "text_labels"):
             parts[name] = concepts * parts[name] if concepts else parts[name].detach()
         return parts
 
-    return train.fit(folder, chosen, model, heads, terms, save_every)
+    return train.fit(folder, chosen, model, heads, terms, save_every, warmup=100)

@@ -149,14 +149,26 @@ def test_an_interrupted_training_goes_on_as_if_unbroken(tmp_path, monkeypatch):
 def test_the_last_third_is_contrastive_alone(monkeypatch, tmp_path):
     seen = {}
 
-    def fit(folder, chosen, model, heads, terms, save_every):
+    def fit(folder, chosen, model, heads, terms, save_every, warmup):
         for step in (0, 2, 4):
             parts = terms(step)
             seen[step] = {name for name, value in parts.items() if value.requires_grad}
+            row, = torch.autograd.grad(sum(parts.values()), model.token_embedding.weight, allow_unused=True)
+            assert (row is None) == (step < 4)  # till then the text tower is mini's
 
     monkeypatch.setattr(train, "fit", fit)
     train_hard.train_hard(tmp_path, steps=6, batch_size=2)
     assert seen[4] == {"contrastive"} and seen[0] == {"contrastive", "image_labels", "text_labels", "patch_labels"}
+
+
+def test_the_concept_head_begins_with_what_mini_says():
+    words = train.word_ids()
+    model, heads = train_hard.build(words)
+    things = [[world.random_thing(rng) for _ in range(2)] for rng in map(np.random.default_rng, range(1000, 1050))]
+    _, text = train.towers(model, borrow=lambda p: p)
+    v = train.encode_text(text, *train.tokenize([world.caption(t) for t in things], list(words)))
+    said = heads["concept"](16 * torch.nn.functional.normalize(v, dim=-1)) > 0
+    assert (said == train.labels(things).bool()).float().mean() > 0.99
 
 
 def test_patch_labels_lie_on_what_is_visible(scenes):
@@ -166,16 +178,29 @@ def test_patch_labels_lie_on_what_is_visible(scenes):
     assert ((said.sum(-1) > 0) == (cover > 0.15).any(0)).all()
 
 
-def test_tasks_on_threads_give_what_one_thread_gives():
+def test_patches_of_objects_are_read_before_the_grounds():
+    rng = np.random.default_rng(0)
+    patch = train.batch(rng, 8, 1, 4, hard_scenes.draw_scene, train_hard.GRID)[2]
+    shown = train_hard.mostly_objects(patch, rng, 20).numpy()
+    assert shown.shape == (8, 20) and (np.diff(shown) > 0).all()
+    labelled = patch.any(-1)
+    assert (np.take_along_axis(labelled, shown, 1).sum(1) == labelled.sum(1).clip(max=20)).all()
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_tasks_on_threads_give_what_one_thread_gives(every):
     """Against the towers as they are for explaining, and backwards through one graph."""
     words = train.word_ids()
     model, heads = train_hard.build(words)
     weights = [p for m in (model, heads) for p in m.parameters()]
     data = train.batch(np.random.default_rng(0), 20, 1, 4, hard_scenes.draw_scene, train_hard.GRID)
     image, text = train.towers(model, borrow=lambda p: p)
-    u, dense = train.see(image, heads, train.normalised(data[0], torch.float32), True)
+    shown = None if every else train_hard.mostly_objects(data[2], np.random.default_rng(1))
+    u, dense = train.see(image, heads, train.normalised(data[0], torch.float32), True, shown)
     v = train.encode_text(text, *train.tokenize([world.caption(things) for things in data[3]], list(words)))
-    slow, fast = train.terms_of(model, heads, data, u, v, dense, 1.0), train_hard.losses(model, heads, data, [*words], 1.0)
+    labels = data[2] if every else data[2][np.arange(20)[:, None], shown.numpy()]
+    slow = train.terms_of(model, heads, (*data[:2], labels, data[3]), u, v, dense, 1.0)
+    fast = train_hard.losses(model, heads, data, [*words], 1.0, shown)
     torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5)
     for a, b in zip(*(torch.autograd.grad(sum(parts.values()), weights) for parts in (slow, fast))):
         torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-5)

@@ -1,54 +1,92 @@
-"""The README: its commands exist, its lines run, its numbers are in files that a command regenerates."""
+"""The README and the pages of docs/: commands exist, lines run, numbers are in files that a command regenerates."""
 import re
+import shlex
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import pytest
+from PIL import Image
 
+import nib_utils as nib
+from nib_utils.batch import run, shell
 from nib_utils.batch.books import BOOKS
+from nib_utils.batch.explain import options_of
 from nib_utils.tables.methods import markdown, methods_table
 from nib_utils.tables.overview import overview
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "data" / "README.md"]
+PAGES = {str(file.relative_to(ROOT)): file.read_text() for file in FILES}
+FINDINGS, METHODS, PAPERS, COST = (PAGES[f"docs/{name}.md"] for name in ("findings", "methods", "papers", "cost"))
 
 
 def table(name: str, file: str) -> pd.DataFrame:
     return pd.read_csv(ROOT / "results" / name / "mini-shapes" / file, index_col=0)
 
 
-def row(first: str, after: str = "") -> list[str]:
-    """The cells after the first of the README's table row that begins with `first`, below the words `after`."""
-    line = next(line for line in README[README.index(after) :].splitlines() if line.startswith(f"| {first} |"))
+def row(page: str, first: str) -> list[str]:
+    """The cells after the first of the page's first table row that begins with `first`."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {first} |"))
     return [cell.strip() for cell in line.strip("|").split("|")[1:]]
 
 
-def test_the_five_lines_run(tmp_path, monkeypatch):
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "python")])
+def test_every_line_of_python_runs(name, tmp_path, monkeypatch):
+    """Of weights that are not here `mini` takes the place."""
+    load = nib.load_clip
+    monkeypatch.setattr(nib, "load_clip", lambda name: load(name if name in ("mini", "mini-hard") else "mini"))
     monkeypatch.chdir(tmp_path)
-    code = re.search(r"## Five lines\n\n```python\n(.*?)```", README, re.S).group(1)
-    exec(compile(code, "README.md", "exec"), {})
-    assert (tmp_path / "pair.png").stat().st_size > 10_000
+    Image.new("RGB", (300, 200), (90, 120, 60)).save("dog.jpg")
+    for code in blocks(PAGES[name], "python"):
+        exec(compile(code, name, "exec"), {})
+        for picture in re.findall(r'savefig\("(.*?)"', code):
+            assert (tmp_path / picture).stat().st_size > 10_000
     plt.close("all")
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "bash")])
+def test_every_command_is_one(name, monkeypatch):
+    """Up to what it would read: data and weights are not here."""
+    asked = []
+    monkeypatch.setattr(run, "check_sources", lambda parameters: None)
+    monkeypatch.setattr(run, "execute", lambda notebook, parameters: asked.append(notebook))
+    monkeypatch.setattr(shell, "download", asked.append)
+    monkeypatch.setattr(shell, "explain_picture", lambda given: asked.append(options_of(given)))
+    lines = [line for block in blocks(PAGES[name], "bash") for line in block.replace("\\\n", " ").splitlines()]
+    ours = [line.split("#")[0] for line in lines if "nib_utils" in line]
+    for line in ours:
+        assert shell.main(shlex.split(line.split("nib_utils", 1)[1])) == 0, line
+    assert len(asked) >= len(ours)
 
 
 def test_every_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = set(re.findall(r"\bmake ([a-z]+)", re.sub(r"and make|```", "", README)))
+    named = {name for page in PAGES.values() for name in re.findall(r"(?:^|`)make ([a-z_]+)", page, re.M)}
     assert {"reproduce", "test", "bench", "train"} <= named <= targets
 
 
 def test_every_file_that_is_linked_exists():
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / link).exists(), link
+    for name, page in PAGES.items():
+        for link in re.findall(r"\]\(([^)#]+)\)", page):
+            assert link.startswith("http") or (ROOT / name).parent.joinpath(link).exists(), (name, link)
+
+
+def test_every_page_is_linked_from_the_first():
+    assert {name for name in PAGES if name != "README.md"} <= set(re.findall(r"\]\(([^)#]+)\)", PAGES["README.md"]))
 
 
 def test_notebooks_are_the_list():
-    rows = README.split("| notebook | question |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    rows = PAPERS.split("| notebook | question |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
     assert [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])] == list(BOOKS)
 
 
 def test_methods_are_the_register():
-    assert markdown(methods_table()) in README
+    assert markdown(methods_table()) in METHODS
 
 
 def test_accuracy_is_the_tables():
@@ -56,16 +94,16 @@ def test_accuracy_is_the_tables():
     for label, name in (("own caption first of 100", "top1"), ("beats exchanged colours", "binding"),
                         ("a phrase beats its neighbours", "phrases")):
         expected = [f"{100 * v:.1f} %" if pd.notna(v) else "–" for v in found[name]]
-        assert row(label) == expected
+        assert row(FINDINGS, label) == expected
 
 
 def test_findings_are_the_tables():
     ranks = dict.fromkeys(("precision_rank", "image_gain_rank", "text_gain_rank"), str)
-    found = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=0, dtype=ranks)
+    found = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=[0, 1], dtype=ranks).loc["mini-shapes"]
     assert len(found) >= 30
     said = lambda v: "–" if pd.isna(v) else f"{v:.2f}"
     for m in found.itertuples():
-        assert row(f"`{m.Index}`", "**Which method is right?**") == [
+        assert row(FINDINGS, f"`{m.Index}`") == [
             said(m.pointing), f"{m.precision:.2f} ({m.precision_low:.2f}–{m.precision_high:.2f})", m.precision_rank,
             f"{m.image_gain:.2f} ({m.image_gain_low:.2f}–{m.image_gain_high:.2f})", m.image_gain_rank,
             f"{m.text_gain:.2f}", m.text_gain_rank, said(m.shapley_image), said(m.shapley_text),
@@ -74,7 +112,7 @@ def test_findings_are_the_tables():
 
 def test_layers_are_the_tables():
     found = table("layers", "chosen.csv").set_index("measure", append=True)
-    words = " ".join(README.split())
+    words = " ".join(FINDINGS.split())
     for method, says in (("nib", "NIB"), ("m2ib", "M2IB")):
         image, text = (found.loc[(method, measure)] for measure in ("image_gain", "text_gain"))
         for part, own in ((image, " its own"), (text, "")):
@@ -89,7 +127,7 @@ def test_layers_are_the_tables():
 
 
 def test_the_overview_is_the_tables_it_joins():
-    kept = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=0)
+    kept = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=[0, 1])
     again = overview(ROOT / "results")
     numbers = again.select_dtypes("number").columns
     pd.testing.assert_frame_equal(kept[numbers], again[numbers].loc[kept.index], rtol=1e-5)
@@ -97,7 +135,7 @@ def test_the_overview_is_the_tables_it_joins():
 
 def test_headlines_are_the_tables():
     for figure, found in table("main_table", "headlines.csv").iterrows():
-        assert row(figure) == [f"{found.paper_says:g} %", f"{found.recomputed:.2f} %", f"{found.over_m2ib:.0f} %"]
+        assert row(PAPERS, figure) == [f"{found.paper_says:g} %", f"{found.recomputed:.2f} %", f"{found.over_m2ib:.0f} %"]
 
 
 def test_costs_are_the_tables():
@@ -106,5 +144,5 @@ def test_costs_are_the_tables():
     assert len(shown) > 8
     for line in shown:
         reached = f"{100 * line['reached']:.0f} %" if pd.notna(line["reached"]) else "–"
-        assert row(f"{line['method']}, {line['batch']}") == [
+        assert row(COST, f"{line['method']}, {line['batch']}") == [
             f"{line['forward_equivalents']:.2f}", f"{line['library_forwards']:.2f}", reached, f"{line['published']:g}"]
