@@ -29,7 +29,7 @@ def explain_picture(given: argparse.Namespace) -> None:
         warnings.simplefilter("always")
         ex = explained(given, scene, options)
     report = told(ex, given, options, file)
-    figure = ex.plot(beside=given.beside)
+    figure = ex.plot(beside=given.beside, outline=given.outline)
     write_whole(file, lambda part: figure.savefig(part, dpi=160))
     for note in dict.fromkeys(str(w.message) for w in said if w.category is UserWarning):
         print(f"nib_utils: note: {note}", file=sys.stderr)

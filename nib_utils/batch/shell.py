@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
                      help="any other option of the method, a number or a word")
     one.add_argument("-o", "--out", help="the figure: .png, .pdf or .svg (default: PICTURE-METHOD.png, here)")
     one.add_argument("--beside", action="store_true", help="draw the map beside the picture, not over it")
+    one.add_argument("--outline", action="store_true", help="draw a line around what has half of the strongest")
     one.add_argument("--json", action="store_true", help="print JSON, with the raw scores, for machines")
     run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
                               epilog=f"Notebooks: {', '.join(available())}; all: {', '.join(REPRODUCE)}, "

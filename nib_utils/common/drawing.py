@@ -38,8 +38,11 @@ def show_picture(axis, picture, seen: tuple[float, float, float, float] | None =
         axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
-def show_map(axis, heat, picture: np.ndarray | None = None) -> None:
-    """A map (H, W) in -1..1 over a picture (H, W, 3), which keeps its colours where the map says nothing, or alone."""
+def show_map(axis, heat, picture: np.ndarray | None = None, outline: bool = False) -> None:
+    """A map (H, W) in -1..1 over a picture (H, W, 3), which keeps its colours where the map says nothing, or alone.
+
+    outline: a line around what has half of the strongest, dashed where it speaks against the match.
+    """
     heat = np.asarray(heat, dtype=float)
     if picture is None:
         axis.imshow(heat, cmap=SCALE, **RANGE)
@@ -48,6 +51,8 @@ def show_map(axis, heat, picture: np.ndarray | None = None) -> None:
         cover[..., 3] = 0.8 * np.abs(heat)
         axis.imshow(picture)
         axis.imshow(cover)
+    if outline and np.ptp(heat) > 0.5:  # else it has no such line, of which matplotlib would warn
+        axis.contour(heat, levels=[-0.5, 0.5], colors="black", linewidths=1, linestyles=["dashed", "solid"])
     axis.axis("off")
     axis.set_anchor("N")
 

@@ -23,6 +23,13 @@ def test_the_picture_keeps_its_colours_where_nothing_is_said(axis):
     np.testing.assert_allclose(above[0, :, 3], above[1, :, 3])
 
 
+def test_the_outline_is_where_half_of_the_strongest_is_passed(axis):
+    """Also of a map that nowhere speaks against."""
+    show_map(axis, np.tile(np.linspace(0, 1, 11), (3, 1)), np.zeros((3, 11, 3), np.uint8), outline=True)
+    lines = [path.vertices for path in axis.collections[0].get_paths() if len(path.vertices)]
+    assert len(lines) == 1 and np.allclose(lines[0][:, 0], 5)
+
+
 def test_zero_is_white_and_the_scale_is_said_once(axis):
     assert min(plt.get_cmap(SCALE)(0.5)[:3]) > 0.96
     show_map(axis, np.zeros((2, 2)))
