@@ -3,23 +3,16 @@ from __future__ import annotations
 
 import base64
 import json
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ..common.files import write_whole
+from ..common.files import HERE, write_whole
+from ..common.packages import need
 from .books import BOOKS
 
-STYLE = """
-body { font: 16px/1.5 Georgia, serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-h1, h2, h3, nav, table, .made { font-family: system-ui, sans-serif; }
-img { max-width: 100%; height: auto; margin: 0.8rem 0; }
-table { border-collapse: collapse; font-size: 0.8rem; display: block; overflow-x: auto; }
-td, th { padding: 0.15rem 0.6rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
-td:first-child, th:first-child { text-align: left; }
-.made { color: #777; font-size: 0.8rem; }
-"""
+TEMPLATE = HERE / "batch" / "report.html"
 
 
 def collect(root: Path | str) -> list[dict]:
@@ -44,36 +37,32 @@ def collect(root: Path | str) -> list[dict]:
     return sorted(found, key=lambda r: (place.get(r["notebook"], len(BOOKS)), r["run"]))
 
 
-def page(records: list[dict], title: str, rows: int = 30) -> str:
-    """HTML of all runs: pictures, then tables of at most `rows` rows, then what made them."""
-    names = [f"{r['notebook']}, {r['run']}" for r in records]
-    links = " · ".join(f'<a href="#run{i}">{escape(name)}</a>' for i, name in enumerate(names))
-    body = "\n".join(section(r, name, i, rows) for i, (r, name) in enumerate(zip(records, names)))
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-            f"<style>{STYLE}</style></head>\n<body><h1>{escape(title)}</h1><nav>{links}</nav>\n{body}</body></html>\n")
+def page(records: list[dict], title: str, rows: int = 30, verdict: Sequence[str] = ()) -> str:
+    """HTML of all runs: the verdict's sentences, then each run's pictures, its tables folded, and what made them.
+
+    rows: of a table that are shown. Whatever a file says stays text.
+    """
+    jinja2 = need("jinja2", "'nib-utils[notebooks]'")
+    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(title=title, verdict=verdict, runs=[contents(record, rows) for record in records])
 
 
-def section(record: dict, name: str, number: int, rows: int) -> str:
-    pictures = [f for f in record["files"] if f.endswith(".png")]
-    tables = [f for f in record["files"] if f.endswith(".csv")]
-    parts = [f'<h2 id="run{number}">{escape(name)}</h2>']
-    parts += [picture(record["folder"] / file) for file in pictures]
-    parts += [table(record["folder"] / file, rows) for file in tables]
-    facts = {k: v for k, v in record.items() if k not in ("notebook", "run", "folder", "files", "versions")}
-    made = "; ".join(f"{k} {json.dumps(v, default=str)}" for k, v in facts.items())
-    return "\n".join([*parts, f'<p class="made">{escape(made)}</p>'])
+def contents(record: dict, rows: int) -> dict:
+    """What the page shows of one run."""
+    folder, known = record["folder"], ("notebook", "run", "folder", "files", "versions")
+    facts = {name: value for name, value in record.items() if name not in known}
+    read = lambda file: base64.b64encode((folder / file).read_bytes()).decode()
+    return {"name": f"{record['notebook']}, {record['run']}",
+            "pictures": [{"name": Path(f).stem, "data": read(f)} for f in record["files"] if f.endswith(".png")],
+            "tables": [table(folder / f, rows) for f in record["files"] if f.endswith(".csv")],
+            "made": "; ".join(f"{k} {json.dumps(v, default=str)}" for k, v in facts.items())}
 
 
-def picture(file: Path) -> str:
-    data = base64.b64encode(file.read_bytes()).decode()
-    return f'<img alt="{escape(file.stem)}" src="data:image/png;base64,{data}">'
-
-
-def table(file: Path, rows: int) -> str:
+def table(file: Path, rows: int) -> dict:
     frame = pd.read_csv(file)
     shown = frame.head(rows).to_html(index=False, border=0, float_format="{:.4g}".format, na_rep="", escape=True)
-    more = f" (the first {rows} of {len(frame)} rows)" if len(frame) > rows else ""
-    return f"<h3>{escape(file.stem.replace('_', ' '))}{more}</h3>\n{shown}"
+    cut = f" (the first {rows} of {len(frame)} rows)" if len(frame) > rows else ""
+    return {"name": file.stem.replace("_", " "), "cut": cut, "html": shown}
 
 
 def write(page: str, file: Path | str) -> None:

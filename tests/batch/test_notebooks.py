@@ -1,6 +1,7 @@
 """The notebooks: as committed, and executed headlessly at small size."""
 import ast
 import json
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -23,11 +24,25 @@ def test_a_notebook_is_committed_clean(file):
     assert not any(cell.outputs or cell.execution_count for cell in code) and len(code) <= 12
     assert set(book.metadata) <= {"kernelspec", "language_info"}
     assert book.cells[0].cell_type == "markdown" and book.cells[0].source.startswith("# ")
-    assert ["parameters" in cell.metadata.get("tags", []) for cell in code] == [True] + [False] * (len(code) - 1)
+    tagged = ["parameters" in cell.metadata.get("tags", []) for cell in code]
+    assert tagged == [False, True] + [False] * (len(code) - 2)
     assert "assert" in code[-1].source and "st_size" in code[-1].source
-    for cell in code:
+    for cell in code[1:]:
         for node in ast.walk(ast.parse(cell.source)):
             assert not isinstance(node, ast.FunctionDef) or node.end_lineno - node.lineno < 5
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_opens_in_colab_and_installs_what_is_not_there(file):
+    """From one address, that of the package; with no version of what Colab has already."""
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    address = package["urls"]["Repository"]
+    cells = nbformat.read(file, as_version=4).cells
+    opens = address.replace("//github.com", "//colab.research.google.com/github")
+    assert cells[0].source.endswith(f"[Open in Colab]({opens}/blob/main/notebooks/{file.name})")
+    install = f'%pip install --quiet "{package["name"]}[notebooks] @ git+{address}"'
+    assert cells[1].source == ("import importlib.util\n\n"
+                               f'if importlib.util.find_spec("nib_utils") is None:  # as in Colab\n    {install}')
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)

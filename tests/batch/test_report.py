@@ -20,9 +20,10 @@ def root(tmp_path):
 def test_a_page_has_every_run_in_order_with_its_pictures_inside(root):
     found = report.collect(root)
     assert [r["notebook"] for r in found] == ["main_table", "speed"]
-    page = report.page(found, "Title <b>", rows=5)
+    page = report.page(found, "Title <b>", 5, ["a < b leads."])
+    assert "a &lt; b leads." in page and page.index("In short") < page.index("main_table") and 'name="viewport"' in page
     assert page.count("data:image/png;base64,") == 2 and "the first 5 of 40 rows" in page
-    assert "<script>" not in page and "&lt;script&gt;" in page and "Title &lt;b&gt;" in page
+    assert page.count("<details>") == 2 and "<script>" not in page and "&lt;script&gt;" in page and "Title &lt;b&gt;" in page
     assert page.index("main_table, mini-shapes-n3</h2>") < page.index("speed, ViT-B-32-random-n3</h2>")
     report.write(page, root / "page.html")
     assert (root / "page.html").read_text() == page

@@ -11,7 +11,7 @@ from PIL import Image
 
 import nib_utils as nib
 from nib_utils.batch import run, shell
-from nib_utils.batch.books import HARD, JOBS, REPRODUCE
+from nib_utils.batch.books import HARD, REPRODUCE
 from nib_utils.batch.request import method_names
 
 COMMAND = [sys.executable, "-m", "nib_utils"]
@@ -108,11 +108,16 @@ def test_what_makes_sense_is_started(started, tmp_path, monkeypatch):
     assert shell.main(["run", "main_table", "--dataset", "csv", "--root", "pairs.csv", "-p", "n", "null", "-p", "masks", "9"]) == 0
     assert shell.main(["run", "quickstart", "-p", "image", "own.png", "-p", "captions", "a square"]) == 0
     assert shell.main(["run", "all"]) == 0
-    assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and len(started) == 2 + len(JOBS)
+    assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and started[-1][0] == "report"
 
 
-def test_all_is_of_both_worlds_and_the_report_is_last(started, tmp_path, monkeypatch):
+def test_all_is_of_both_worlds_and_the_report_is_last(started, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "data_file", lambda name: tmp_path / name)
+    assert shell.main(["run", "all"]) == 0 and [name for name, _ in started] == REPRODUCE
+    assert "its model is not there; make it by `make train MODEL=mini-hard`" in capsys.readouterr().out
+    started.clear()
+    (tmp_path / "mini-hard.safetensors").touch()
     assert shell.main(["run", "all", "-p", "seed", "3"]) == 1  # the report, among others, knows no seed
     assert not started and shell.main(["run", "all"]) == 0
     first = [name for name, given in started if "model" not in given]

@@ -77,20 +77,25 @@ class Placed(NamedTuple):
         return np.s_[self.y - reach : self.y + reach, self.x - reach : self.x + reach]
 
 
-def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | None = None) -> HardScene:
-    """A random scene of `count` named objects: without held-out triples, or with at least one that is named."""
+def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | None = None,
+               spread: int = TURNS) -> HardScene:
+    """A random scene of `count` named objects: without held-out triples, or with at least one that is named.
+
+    spread: how far shapes are turned, in 48ths of a circle, half to either side; all of it, but early in training.
+    """
     count = count or int(rng.integers(1, MAX_OBJECTS + 1))
     total = count + (0, 0, 1, 2)[rng.integers(4)]
     while True:
         shown = [random_thing(rng) for _ in range(total)]
         right = any(map(is_held_out, shown[:count])) if held_out else not any(map(is_held_out, shown))
         if right and len(set(shown)) == total:
-            poses = place(rng, shown)
+            poses = place(rng, shown, spread)
             if poses is not None:
                 return paint(plan(rng, shown, count, poses))
 
 
-def place(rng: np.random.Generator, things: list[Thing], tries: int = 40) -> dict[int, Pose] | None:
+def place(rng: np.random.Generator, things: list[Thing], spread: int = TURNS,
+          tries: int = 40) -> dict[int, Pose] | None:
     """Lay the things down one by one, in random order, half of them beside or upon one that lies already.
 
     Returns their poses by their number, the lowest first. What overlaps differs in colour and stays VISIBLE. None
@@ -101,6 +106,7 @@ def place(rng: np.random.Generator, things: list[Thing], tries: int = 40) -> dic
     left, least = np.zeros(n + 1, np.int64), np.zeros(n + 1)  # pixels still visible, and how many must be
     for i in map(int, rng.permutation(n)):
         turn, grain = (int(v) for v in rng.integers(TURNS, size=2))
+        turn = ((turn + TURNS // 2) % TURNS - TURNS // 2) * spread // TURNS % TURNS
         inside = outline(things[i].shape, RADIUS[things[i].size], turn)
         side = len(inside)
         alike = np.array([*(thing.colour == things[i].colour for thing in things), False])

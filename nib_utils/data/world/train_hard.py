@@ -25,7 +25,7 @@ from . import hard_scenes, scenes, train
 GRID = 10
 PATCH = hard_scenes.SIDE // GRID
 IMAGES, CAPTIONS = 16, 64  # that one thread reads at a time
-SHOWN = 32  # patches of an image that the first part of the training reads
+SHOWN = 40  # patches of an image that the first part of the training reads
 LESSONS = 2048  # captions from which the concept head learns to read `mini`'s text features, before all else
 
 
@@ -122,8 +122,10 @@ def losses(model, heads, data, words: list[str], patch_weight: float, shown: Ten
 
 
 def mostly_objects(patch: np.ndarray, rng: np.random.Generator, most: int = SHOWN) -> Tensor:
-    """`most` of each image's patches (B, most), ascending: those of objects, which have labels, before the ground's."""
-    first = rng.random(patch.shape[:2]) - patch.any(-1)
+    """`most` of each image's patches (B, most), ascending: those of objects, which have labels, then those around."""
+    own = torch.from_numpy(patch).any(-1).float()  # (B, patches)
+    near = F.max_pool2d(own.view(-1, 1, GRID, GRID), 3, 1, 1).flatten(1)  # without an outline there is no shape
+    first = rng.random(patch.shape[:2]) - (own + near).numpy()
     return torch.from_numpy(np.sort(np.argsort(first)[:, :most]))
 
 
@@ -132,27 +134,31 @@ def fading(progress: float, start: float, end: float) -> float:
     return min(1.0, max(0.0, (end - progress) / (end - start)))
 
 
-def train_hard(folder: str | Path, steps: int = 3000, batch_size: int = 64, learning_rate: float = 1e-3,
+def train_hard(folder: str | Path, steps: int = 6000, batch_size: int = 64, learning_rate: float = 1e-3,
                hard_from: float = 0.5, negatives: int = 3, most: int = scenes.MAX_OBJECTS, seed: int = 0,
-               save_every: int = 50, all_from: float = 0.5, text_from: float = 2 / 3,
-               few_until: float = 0.25) -> tuple[nn.Module, pd.DataFrame]:
+               save_every: int = 50, all_from: float = 0.6, text_from: float = 2 / 3,
+               few_until: float = 0.2, turned_by: float = 0.4) -> tuple[nn.Module, pd.DataFrame]:
     """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
 
-    Shares of the steps: before `few_until` scenes name one or two objects; before `all_from` only SHOWN patches are
-    read, for a third of the time; before `text_from` the text tower is `mini`'s. The data of a step depend on
-    (seed, step) alone. Raises ValueError for a checkpoint of other parameters.
+    Shares of the steps: until `turned_by` shapes are turned ever farther, since `mini` knows them upright; before
+    `few_until` scenes name one or two objects; before `all_from` only SHOWN patches are read, for half the time;
+    before `text_from` the text tower is `mini`'s. The data of a step depend on (seed, step) alone. Raises ValueError
+    for a checkpoint of other parameters.
     """
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
                   negatives=negatives, most=most, seed=seed, all_from=all_from, text_from=text_from,
-                  few_until=few_until)
+                  few_until=few_until, turned_by=turned_by)
     words = train.word_ids()
     model, heads = build(words, seed)
     ahead = {}  # step -> its data, which are drawn while the step before is computed
 
     def data_of(step: int):
-        wrong = negatives if step / steps >= hard_from else min(1, negatives)
-        named = most if step / steps >= few_until else min(2, most)
-        return train.batch(np.random.default_rng([seed, step]), batch_size, wrong, named, hard_scenes.draw_scene, GRID)
+        progress, rng = step / steps, np.random.default_rng([seed, step])
+        wrong = negatives if progress >= hard_from else min(1, negatives)
+        named = most if progress >= few_until else min(2, most)
+        spread = round(hard_scenes.TURNS * (1 - fading(progress, 0, turned_by)))
+        draw = partial(hard_scenes.draw_scene, spread=spread)
+        return train.batch(rng, batch_size, wrong, named, draw, GRID)
 
     def terms(step: int) -> dict[str, Tensor]:
         progress = step / steps

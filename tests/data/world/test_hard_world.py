@@ -187,6 +187,15 @@ def test_patches_of_objects_are_read_before_the_grounds():
     assert (np.take_along_axis(labelled, shown, 1).sum(1) == labelled.sum(1).clip(max=20)).all()
 
 
+def test_early_in_training_shapes_are_turned_less():
+    """The same things at the same places, and all the way round by default."""
+    upright, little, free, usual = (hard_scenes.draw_scene(np.random.default_rng(5), count=3, **given)
+                                    for given in ({"spread": 0}, {"spread": 8}, {"spread": hard_scenes.TURNS}, {}))
+    assert upright.things == little.things == free.things and (free.pixels == usual.pixels).all()
+    turns = [[p.turn for p in scene.plan.placed] for scene in (upright, little, usual)]
+    assert set(turns[0]) == {0} and all(min(t, 48 - t) <= 4 for t in turns[1]) and max(turns[2]) > 4
+
+
 @pytest.mark.parametrize("every", [True, False])
 def test_tasks_on_threads_give_what_one_thread_gives(every):
     """Against the towers as they are for explaining, and backwards through one graph."""
