@@ -1,6 +1,6 @@
-"""`python -m nib_utils run ...` and `download-cc ...`"""
+"""`python -m nib_utils run ...`, `explain ...` and `download-cc ...`"""
 import sys
 
-from .batch.run import main
+from .batch.shell import main
 
 sys.exit(main())

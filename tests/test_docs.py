@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import run
+from nib_utils.batch import run, shell
 from nib_utils.batch.books import BOOKS
+from nib_utils.batch.explain import options_of
 from nib_utils.tables.methods import markdown, methods_table
 from nib_utils.tables.overview import overview
 
@@ -54,11 +55,12 @@ def test_every_command_is_one(name, monkeypatch):
     asked = []
     monkeypatch.setattr(run, "check_sources", lambda parameters: None)
     monkeypatch.setattr(run, "execute", lambda notebook, parameters: asked.append(notebook))
-    monkeypatch.setattr(run, "download", asked.append)
+    monkeypatch.setattr(shell, "download", asked.append)
+    monkeypatch.setattr(shell, "explain_picture", lambda given: asked.append(options_of(given)))
     lines = [line for block in blocks(PAGES[name], "bash") for line in block.replace("\\\n", " ").splitlines()]
     ours = [line.split("#")[0] for line in lines if "nib_utils" in line]
     for line in ours:
-        assert run.main(shlex.split(line.split("nib_utils", 1)[1])) == 0, line
+        assert shell.main(shlex.split(line.split("nib_utils", 1)[1])) == 0, line
     assert len(asked) >= len(ours)
 
 

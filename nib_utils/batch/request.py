@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 import warnings
 from functools import cache
 from numbers import Integral, Real
@@ -24,12 +25,26 @@ def available() -> list[str]:
     return sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))
 
 
-@cache
 def method_names() -> list[str]:
     """The names in METHODS, read off the files: importing them would take seconds."""
+    return list(method_nodes())
+
+
+def method_options(name: str) -> dict:
+    """The options of a method and their defaults, read off its file.
+
+    >>> method_options("nib")
+    {'layer': None, 'steps': 10, 'branch': 'constant'}
+    """
+    given = method_nodes()[name].args
+    return {option.arg: ast.literal_eval(default) for option, default in zip(given.kwonlyargs, given.kw_defaults)}
+
+
+@cache
+def method_nodes() -> dict[str, ast.FunctionDef]:
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted((HERE / "methods").glob("*.py"))]
-    return [node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)
-            for mark in node.decorator_list if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "method"]
+    return {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)
+            for mark in node.decorator_list if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "method"}
 
 
 def check_request(name: str, parameters: dict) -> None:
@@ -95,12 +110,19 @@ def check_sources(parameters: dict) -> None:
     check_picture(parameters.get("image"), parameters.get("captions"))
     check_data(parameters.get("dataset", "shapes"), parameters.get("root"), parameters.get("data_options") or {})
     model = parameters.get("model", "mini")
-    if Path(model).suffix in WEIGHTS and ":" not in model and not Path(model).expanduser().is_file():
-        raise FileNotFoundError(f"there are no weights at '{model}'; check the path, or use the model mini.")
+    check_model(model)
     if model not in ("mini", "mini-hard"):
         from ..loading.load import load_clip
 
         load_clip(model, device="cpu")  # there is no surer way to know
+
+
+def check_model(model: str) -> None:
+    """Refuse the path of weights that are not there; what else a name may lack shows when it is loaded."""
+    if not model.strip():
+        raise ValueError("the model's name is empty; use mini, another name, or a path.")
+    if Path(model).suffix in WEIGHTS and ":" not in model and not Path(model).expanduser().is_file():
+        raise FileNotFoundError(f"there are no weights at '{model}'; check the path, or use the model mini.")
 
 
 def check_picture(image: str | None, captions) -> None:
@@ -108,15 +130,20 @@ def check_picture(image: str | None, captions) -> None:
         return
     if not captions:
         raise ValueError("with a picture of your own, give its captions too, as in -p captions '[a cat, a dog]'.")
-    if not Path(image).is_file():
-        raise FileNotFoundError(f"image: there is no file at '{image}'.")
+    check_image(image, "image")
+
+
+def check_image(image: str, what: str) -> None:
+    """Refuse what is no picture; `what` it is begins the sentence."""
+    if not os.path.isfile(image):  # False, too, of a path that is too long
+        raise FileNotFoundError(f"{what}: there is no file at '{image}'.")
     from PIL import Image
 
     try:
         with Image.open(image) as opened:
             opened.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image: '{image}' cannot be read as a picture ({error}).") from None
+        raise ValueError(f"{what}: '{image}' cannot be read as a picture ({error}).") from None
 
 
 @cache

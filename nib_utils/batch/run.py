@@ -1,86 +1,22 @@
-"""The command line: notebooks executed headlessly by papermill, their products under `results/`; a data set fetched."""
+"""`run`: notebooks executed headlessly by papermill, their products under `results/`."""
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-import signal
-import sys
 import time
 from pathlib import Path
 
 from ..common.files import check_writable, data_file
 from ..common.packages import need
 from ..common.progress import BATCH
-from .books import JOBS, NOTEBOOKS, REPRODUCE, defaults, hard_defaults
+from .books import JOBS, NOTEBOOKS, defaults, hard_defaults
 from .grid import Job, Outcome, run_jobs
 from .names import run_folder, run_name
-from .request import available, check_request, check_sources
+from .request import check_request, check_sources
 
 WORDS = {"": False, "0": False, "no": False, "false": False, "off": False,
          "1": True, "yes": True, "true": True, "on": True}  # what FAST may be
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m nib_utils run NOTEBOOK ... [--model M] [--dataset D] [-p NAME VALUE]`, or `download-cc LIST ROOT`.
-
-    Returns 0 when all went well.
-    """
-    parser = argparse.ArgumentParser(prog="python -m nib_utils", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
-                              epilog=f"Notebooks: {', '.join(available())}; all: {', '.join(REPRODUCE)}, "
-                                     "and most of them on the second world too.")
-    run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK",
-                     help="one or more names, or all; default: main_table")
-    run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")
-    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
-    run.add_argument("--root", help="the folder or file of the dataset")
-    run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
-    run.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time, sharing the cores "
-                                                            "(default: 1); their words go to runs/*.log then")
-    run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
-                                          "parameters (default: results, or results-fast when FAST=1)")
-    run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                     help="any other parameter of the notebook; VALUE is read as YAML")
-    get = commands.add_parser("download-cc", help="fetch the pictures of Conceptual Captions",
-                              description="Fetch the pictures of a list of links; the same command goes on.")
-    get.add_argument("list", metavar="LIST", help="a file of lines 'caption TAB url'")
-    get.add_argument("root", metavar="ROOT", help="the folder for pictures, cc.csv and dead_links.csv")
-    get.add_argument("--n", type=int, help="how many pairs to have (default: all of the list)")
-    get.add_argument("--workers", type=int, default=16, help="links fetched at a time (default: 16)")
-    given = parser.parse_args(arguments)
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        run_notebooks(given) if given.command == "run" else download(given)
-    except KeyboardInterrupt:
-        print("nib_utils: interrupted; the same command goes on from what is done.", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-        print(f"nib_utils: {error}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        if type(error).__module__.startswith("yaml"):
-            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}.", file=sys.stderr)
-            return 1
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return 0
-
-
-def interrupt(*_) -> None:
-    """Ctrl-C as one sentence: what the kernel's client has to say of its kernel's end goes unsaid."""
-    logging.disable(logging.CRITICAL)
-    raise KeyboardInterrupt
-
-
-def download(given: argparse.Namespace) -> None:
-    """`download-cc`, and how it went."""
-    from ..data.cc_download import download_cc
-
-    pairs = download_cc(given.list, given.root, n=given.n, workers=given.workers)
-    print(f"{len(pairs)} pairs in {Path(given.root) / 'cc.csv'}; links that gave none in dead_links.csv beside it.")
 
 
 def run_notebooks(given: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Sentences and ids that people hand in, made into ids with SOS and EOS, or one clear sentence."""
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,16 +19,38 @@ SOS, EOS = "[SOS]", "[EOS]"
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """`encode`: a sentence -> ids with SOS and EOS; `word`: an id -> what it says; `sos`, `eos`: their ids."""
+    """`encode`: a sentence -> ids with SOS and EOS; `word`: an id -> what it says; `sos`, `eos`: their ids.
+
+    `decode`: several ids -> what they say, with spaces between words; without it each id is taken for a word.
+    """
 
     encode: Callable[[str], list[int]]
     word: Callable[[int], str]
     sos: int
     eos: int
+    decode: Callable[[list[int]], str] | None = None
 
     def words(self, ids: Sequence[int]) -> list[str]:
         names = {self.sos: SOS, self.eos: EOS}
         return [names.get(int(i)) or self.word(int(i)) for i in ids]
+
+    def spans(self, ids: Sequence[int]) -> list[tuple[str, slice]]:
+        """The words that a caption's pieces make up, each with its place in the ids; SOS and EOS are none.
+
+        A word ends before a space, unless an accent follows, and after each letter of a script without spaces
+        (Chinese, Japanese).
+        """
+        ids, found, first = [int(i) for i in ids], [], 1
+        decode = self.decode or (lambda run: " ".join(map(self.word, run)))
+        for end in range(2, len(ids)):
+            said = decode(ids[first:end]).strip()
+            after = decode(ids[first : end + 1]).strip()[len(said) :]
+            apart = after.startswith(" ") and unicodedata.category(after[1])[0] != "M"
+            alone = unicodedata.east_asian_width(said[-1:] or " ") == "W" and not "가" <= said[-1] <= "힣"  # Korean has
+            if end == len(ids) - 1 or apart or alone:
+                found.append((said.replace(" ", ""), slice(first, end)))
+                first = end
+        return found
 
 
 @lru_cache
@@ -35,7 +58,8 @@ def clip_bpe() -> Tokenizer:
     """CLIP's own byte-pair encoding, which every model of the family shares."""
     bpe = need("clip.simple_tokenizer", OPENAI).SimpleTokenizer()
     sos, eos = bpe.encoder["<|startoftext|>"], bpe.encoder["<|endoftext|>"]
-    return Tokenizer(lambda text: [sos, *bpe.encode(text), eos], lambda i: bpe.decode([i]).strip(), sos, eos)
+    return Tokenizer(lambda text: [sos, *bpe.encode(text), eos], lambda i: bpe.decode([i]).strip(), sos, eos,
+                     bpe.decode)
 
 
 def read_ids(texts, tokenizer: Tokenizer, context: int, vocabulary: int, truncate: bool = False) -> list[Tensor]:

@@ -52,10 +52,17 @@ class Preprocess:
         x = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255  # (3, H, W)
         return (x - self.stat(self.mean)) / self.stat(self.std)
 
+    def seen(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """What the crop leaves of a picture of this (width, height): left, top, width and height, in its pixels."""
+        (H, W), (w, h) = self.size, size
+        scale = max(H / h, W / w)
+        width, height = size if self.squash else (W / scale, H / scale)
+        return (w - width) / 2, (h - height) / 2, width, height
+
     def unseen(self, size: tuple[int, int]) -> float:
         """The share of a picture of this (width, height) that is cropped away, 0..1."""
-        (H, W), (w, h) = self.size, size
-        return 0.0 if self.squash else 1 - min(H / h, W / w) / max(H / h, W / w)
+        _, _, width, height = self.seen(size)
+        return 1 - width * height / (size[0] * size[1])
 
     def undo(self, x: Tensor) -> np.ndarray:
         """Normalised pixels (3, H, W) -> a picture (H, W, 3) uint8."""

@@ -21,11 +21,9 @@ def read_pixels(images, preprocess: Preprocess, first: int = 0, told: set | None
     first: the number of the first of them, when they are a part of more; told: what was warned of before, and will
     not be again; what is warned of now joins it.
     """
-    told = set() if told is None else told
+    told, images = set() if told is None else told, listed(images)
     if is_numbers(images):
         return check_pixels(as_tensor(images), preprocess, told).float()
-    single = isinstance(images, (str, Path, Image.Image))
-    images = [images] if single else in_order("images", images, "PIL images or paths, or pixels (B, 3, H, W)")
     if not images:
         raise ValueError("no images were given; pass at least one.")
     if all(map(is_numbers, images)):
@@ -40,6 +38,14 @@ def read_pixels(images, preprocess: Preprocess, first: int = 0, told: set | None
         unseen.append(preprocess.unseen(picture.size))
     warn_cropped(unseen, first, told)
     return torch.stack(pixels)
+
+
+def listed(images):
+    """A picture or a path as a list of it, several as a list; pixels as they are."""
+    if is_numbers(images):
+        return images
+    single = isinstance(images, (str, Path, Image.Image))
+    return [images] if single else in_order("images", images, "PIL images or paths, or pixels (B, 3, H, W)")
 
 
 def is_numbers(x) -> bool:

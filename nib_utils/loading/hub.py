@@ -106,5 +106,6 @@ def read_tokenizer(folder: Path, load: Callable) -> Tokenizer:
     if not ids or (ids[0], ids[-1]) != (sos, eos):
         raise ValueError(f"the {type(words).__name__} of this model does not put captions between SOS and EOS, which "
                          "explanations of words rely on.")
+    said = lambda ids: words.decode(ids, clean_up_tokenization_spaces=False)  # which would glue commas to words
     return Tokenizer(lambda text: [sos, *words(clean(text), add_special_tokens=False, verbose=False).input_ids, eos],
-                     lambda i: words.decode([i]).strip(), sos, eos)
+                     lambda i: said([i]).strip(), sos, eos, said)

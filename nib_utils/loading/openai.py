@@ -26,8 +26,8 @@ def build(state: dict[str, Tensor], where: str) -> nn.Module:
         raise ValueError(f"'{where}' is not the state dict of an OpenAI CLIP: it lacks {lacks[0]} and begins with "
                          f"{', '.join(list(state)[:2])}; if open_clip trained it, load 'open_clip:ARCH@{where}'.")
     try:
-        model = build_model(dict(state)).float()  # build_model rounds to half precision, so load once more
-        model.load_state_dict({k: v.float() for k, v in state.items()})
+        model = build_model(dict(state))  # which rounds to half precision, so load once more
+        model.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
     except (LookupError, RuntimeError, ArithmeticError, AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"'{where}' is not the state dict of an OpenAI CLIP ({first_line(error)}); if open_clip "
                          f"trained it, load 'open_clip:ARCH@{where}'.") from None

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..clip.captions import as_list, pad
 from ..clip.clip import Clip, default_batch
+from ..clip.pixels import listed
 from ..clip.tower import Reading
 from ..common.progress import progress as progress_bar
 from ..methods import CONTROLS
@@ -35,7 +36,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     """
     asked = per_tower(options, image_options, text_options)
     function = check_request(clip, method, asked, only, text_target, batch_size)
-    texts = as_list(texts)
+    images, texts = listed(images), as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     check_count(len(pixels), len(ids))
     check_seeds(asked, len(ids))
@@ -68,7 +69,7 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
     return Explanation(
         method, clip, pixels, ids, spoken(clip, texts, ids), tuple(torch.cat(f) for f in zip(*parts["features"])),
         stack("image"), parts["text"], stack("image_scores"),
-        [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], blank)
+        [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], blank, images)
 
 
 PLACE = {"image": "patch", "text": "word"}

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from ..clip.captions import as_list
 from ..clip.clip import Clip
+from ..clip.pictures import read_image
+from ..clip.pixels import is_numbers, listed
 from ..clip.similarity import cosine
 from ..common.checks import brief
-from .maps import minmax, upsampled
+from .maps import minmax, shares, upsampled
+from .words import Word, words_of
 
 
 @dataclass(repr=False)
@@ -35,6 +38,7 @@ class Explanation:
     image_scores: Tensor  # (B, gh, gw), on the token grid; (B, H, W) of a method that scores pixels
     text_scores: list[Tensor]
     blank: dict[str, int] = field(default_factory=dict)  # images and texts in which the method finds nothing
+    given: Sequence = ()  # the pictures as they were handed in: PIL images, paths or pixels
 
     def __post_init__(self):
         check_maps(len(self.ids), self.pixels.shape[-2:], self.ids, self.image, self.text)
@@ -59,6 +63,35 @@ class Explanation:
     def pictures(self) -> list[np.ndarray]:
         """What the model saw, (H, W, 3) uint8 each."""
         return [self.clip.preprocess.undo(x) for x in self.pixels]
+
+    def whole(self, pair: int = 0) -> tuple[np.ndarray, tuple | None]:
+        """A picture as it was handed in, (h, w, 3) uint8, and what of it the model saw: left, top, width, height.
+
+        What came as pixels, or cannot be read any more, is what the model saw; of it, and of what it saw whole, the
+        second is None.
+        """
+        given = self.given[pair] if len(self.given) else None
+        try:
+            picture = None if given is None or is_numbers(given) else read_image(given, f"image {pair}")
+        except (OSError, ValueError):
+            picture = None
+        if picture is None:
+            return self.pictures[pair], None
+        cropped = self.clip.preprocess.unseen(picture.size) > 0.01
+        return np.asarray(picture), self.clip.preprocess.seen(picture.size) if cropped else None
+
+    def heat(self, pair: int = 0) -> Tensor:
+        """An image's scores at every pixel, (H, W), as shares of the strongest, -1..1: what pictures show."""
+        self.need("image")
+        return shares(upsampled(self.image_scores[pair : pair + 1], self.pixels.shape[-2:])[0], located=True)
+
+    def words(self, pair: int = 0) -> list[Word]:
+        """The words of a pair's caption with their scores, their pieces put together, without SOS and EOS.
+
+        >>> [(word.text, round(word.share, 2)) for word in ex.words()]
+        """
+        self.need("text")
+        return words_of(self.clip, self.ids[pair], self.text_scores[pair])
 
     def features_of(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """(B, E) of the images and of the captions as this model reads them; known of the one that was explained."""
@@ -92,7 +125,7 @@ def explanation(clip: Clip, images, texts, image_maps, text_maps, name: str = "m
     >>> ex = nib.explanation(clip, images, texts, my_maps, my_words, name="mine")
     >>> nib.confidence(clip, ex, protocol="corrected").mean()
     """
-    texts = as_list(texts)
+    images, texts = listed(images), as_list(texts)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     check_count(len(pixels), len(ids))
     raw, words = as_tensors("image map", image_maps), as_tensors("text map", text_maps)
@@ -110,7 +143,7 @@ def explanation(clip: Clip, images, texts, image_maps, text_maps, name: str = "m
     image = minmax(maps.flatten(1)).view_as(maps) if scores else maps
     features = clip.encode_image(pixels), clip.encode_text(ids)
     return Explanation(name, clip, pixels, ids, spoken(clip, texts, ids), features, image,
-                       [minmax(m) for m in words] if scores else words, raw, words)
+                       [minmax(m) for m in words] if scores else words, raw, words, given=images)
 
 
 def spoken(clip: Clip, texts: Sequence, ids: Sequence[Tensor]) -> list[str]:

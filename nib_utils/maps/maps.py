@@ -34,6 +34,20 @@ def text_maps(tower: Tower, reading: Reading, scores: Tensor) -> tuple[Tensor, l
     return scores.float(), [minmax(s[:length].float()) for s, length in zip(scores, reading.lengths.tolist())]
 
 
+def shares(scores: Tensor, located: bool = False) -> Tensor:
+    """Scores of any shape as shares of the strongest, -1..1: their sign stays, and zero stays zero.
+
+    located: for a map that says where, not how much. Of scores of one sign the weakest becomes zero, and the strongest
+    are a hundredth of all, since single pixels may exceed the rest many times.
+    """
+    scores = scores.float()
+    if located and scores.min() < scores.max():
+        scores = scores - scores.new_zeros(()).clamp(scores.min(), scores.max())
+    sizes = scores.abs()
+    strongest = sizes.flatten().quantile(0.99) if located else sizes.max()
+    return (scores / (strongest or sizes.max() or 1)).clamp(-1, 1)
+
+
 def minmax(x: Tensor) -> Tensor:
     """Scale the last axis to 0..1; what is constant becomes 1 where it is positive, else 0."""
     low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)

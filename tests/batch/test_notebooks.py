@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nib_utils.batch import run
+from nib_utils.batch import run, shell
 from nib_utils.batch.books import BOOKS, defaults
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_main_table_on_a_csv_of_ones_own(tmp_path):
     (tmp_path / "own" / "pairs.csv").write_text("\n".join(rows))
     arguments = ["run", "main_table", "--dataset", "csv", "--root", str(tmp_path / "own" / "pairs.csv"),
                  "--results", str(tmp_path / "results"), "-p", "methods", "[nib, random]"]
-    assert run.main(arguments) == 0
+    assert shell.main(arguments) == 0
     table = pd.read_csv(next((tmp_path / "results/main_table").glob("mini-csv-pairs-*/main_table.csv")))
     assert table.method.tolist() == ["nib", "random"] and (table.n == 3).all() and table.notna().all().all()
 
@@ -96,7 +96,7 @@ def test_two_pictures_of_ones_own_both_keep_their_results(tmp_path, monkeypatch,
         Path(folder).mkdir()
         Image.effect_mandelbrot((90, 60), (-2, -1, scale, 1), 40).save(f"{folder}/own.png")
         asked = ["-p", "image", f"{folder}/own.png", "-p", "captions", "[a fractal, a dog]"]
-        assert run.main(["run", "quickstart", *asked]) == 0
+        assert shell.main(["run", "quickstart", *asked]) == 0
     tables = sorted(tmp_path.glob("results/quickstart/mini-own-*/words.csv"))
     assert len(tables) == 2 and all(f"results: {file.parent}" in caplog.text for file in tables)
     first, second = (pd.read_csv(file) for file in tables)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import run
+from nib_utils.batch import run, shell
 from nib_utils.batch.books import HARD, REPRODUCE
 from nib_utils.batch.request import method_names
 
@@ -89,7 +89,7 @@ def test_what_is_wrong_is_said_before_a_notebook_is_started(arguments, words, tm
     for name in ("no.txt", "no.pt"):
         Path(name).write_text("no")
     given = shlex.split(arguments.replace("['']", "\"['']\""))
-    assert run.main(["run", *given]) == 1 and not started
+    assert shell.main(["run", *given]) == 1 and not started
     said = capsys.readouterr().err.strip()
     assert re.search(f"^nib_utils: .*{words}", said) and "\n" not in said, said
     assert not (tmp_path / "results").exists()
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_said_before_a_notebook_is_started(arguments, words, tm
 
 def test_a_number_that_is_none_is_refused_by_the_parser(capsys):
     with pytest.raises(SystemExit) as caught:
-        run.main(["run", "theory", "--n", "many"])
+        shell.main(["run", "theory", "--n", "many"])
     assert caught.value.code == 2 and "invalid int value: 'many'" in capsys.readouterr().err
 
 
@@ -105,21 +105,21 @@ def test_what_makes_sense_is_started(started, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (9, 9)).save("own.png")
     (tmp_path / "pairs.csv").write_text("image,caption\nown.png,a square\n")
-    assert run.main(["run", "main_table", "--dataset", "csv", "--root", "pairs.csv", "-p", "n", "null", "-p", "masks", "9"]) == 0
-    assert run.main(["run", "quickstart", "-p", "image", "own.png", "-p", "captions", "a square"]) == 0
-    assert run.main(["run", "all"]) == 0
+    assert shell.main(["run", "main_table", "--dataset", "csv", "--root", "pairs.csv", "-p", "n", "null", "-p", "masks", "9"]) == 0
+    assert shell.main(["run", "quickstart", "-p", "image", "own.png", "-p", "captions", "a square"]) == 0
+    assert shell.main(["run", "all"]) == 0
     assert [name for name, _ in started][:3] == ["main_table", "quickstart", "quickstart"] and started[-1][0] == "report"
 
 
 def test_all_is_of_both_worlds_and_the_report_is_last(started, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "data_file", lambda name: tmp_path / name)
-    assert run.main(["run", "all"]) == 0 and [name for name, _ in started] == REPRODUCE
+    assert shell.main(["run", "all"]) == 0 and [name for name, _ in started] == REPRODUCE
     assert "its model is not there; make it by `make train MODEL=mini-hard`" in capsys.readouterr().out
     started.clear()
     (tmp_path / "mini-hard.safetensors").touch()
-    assert run.main(["run", "all", "-p", "seed", "3"]) == 1  # the report, among others, knows no seed
-    assert not started and run.main(["run", "all"]) == 0
+    assert shell.main(["run", "all", "-p", "seed", "3"]) == 1  # the report, among others, knows no seed
+    assert not started and shell.main(["run", "all"]) == 0
     first = [name for name, given in started if "model" not in given]
     second = {name: given for name, given in started if HARD.items() <= given.items()}
     assert first == REPRODUCE and started[-1][0] == "report" and len(first) + len(second) == len(started)
@@ -142,7 +142,7 @@ def test_results_of_other_parameters_stop_all_before_any_is_started(started, tmp
     record = tmp_path / "theory" / "mini-shapes" / "theory.json"
     record.parent.mkdir(parents=True)
     record.write_text('{"parameters": {"n": 7}}')
-    assert run.main(["run", "all", "--results", str(tmp_path)]) == 1 and not started
+    assert shell.main(["run", "all", "--results", str(tmp_path)]) == 1 and not started
     assert "holds results of other parameters (n was 7, now it is 24); move that folder" in capsys.readouterr().err
 
 
@@ -151,14 +151,14 @@ def test_results_of_other_parameters_stop_all_before_any_is_started(started, tmp
 def test_fast_runs_have_a_folder_of_their_own(word, folder, tmp_path, monkeypatch, started):
     monkeypatch.setenv("FAST", word)
     monkeypatch.chdir(tmp_path)
-    assert run.main(["run", "theory"]) == 0
+    assert shell.main(["run", "theory"]) == 0
     given = started[0][1]
     assert (Path(given["results"]).name, given.get("fast", False)) == (folder, folder == "results-fast")
 
 
 def test_a_word_that_is_neither_fast_nor_not_is_refused(monkeypatch, capsys, started):
     monkeypatch.setenv("FAST", "maybe")
-    assert run.main(["run", "theory"]) == 1 and not started
+    assert shell.main(["run", "theory"]) == 1 and not started
     assert capsys.readouterr().err == "nib_utils: FAST is 'maybe'; it takes 0, no, false, off, 1, yes, true, on, or nothing.\n"
 
 
@@ -166,7 +166,7 @@ def test_a_word_that_is_neither_fast_nor_not_is_refused(monkeypatch, capsys, sta
                                        ["run", "main_table", "-p", "methods", "[nob]"]])
 def test_arguments_are_answered_without_torch(arguments):
     """Under a second on a quiet machine; here what would take longer is counted, which no other work delays."""
-    code = ("import sys; from nib_utils.batch.run import main\n"
+    code = ("import sys; from nib_utils.batch.shell import main\n"
             f"try: main({arguments!r})\nexcept SystemExit: pass\n"
             "assert not {'torch', 'pandas', 'numpy', 'papermill', 'IPython'} & set(sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE)
@@ -178,7 +178,7 @@ def test_a_notebook_that_fails_keeps_its_copy_and_the_results_of_a_good_one(tmp_
     record = tmp_path / "results" / "theory" / run.run_name("theory", {"layer": 99}) / "theory.json"
     record.parent.mkdir(parents=True)
     record.write_text("{}")
-    assert run.main(["run", "theory", "-p", "layer", "99", "--results", str(tmp_path / "results")]) == 1
+    assert shell.main(["run", "theory", "-p", "layer", "99", "--results", str(tmp_path / "results")]) == 1
     last = capfd.readouterr().err.strip().splitlines()[-1]
     copy = next((tmp_path / "runs").glob("theory-mini-shapes-*.ipynb"))
     assert last.startswith("nib_utils: notebook theory, cell ") and f"(the whole trace is in {copy})" in last

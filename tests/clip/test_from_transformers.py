@@ -32,6 +32,8 @@ def test_a_hub_folder_with_its_own_words_and_pictures(files, tmp_path):
     assert clip.tokenizer.encode(text) == clip_bpe().encode(text)
     words = clip.tokenizer.words(clip.tokenizer.encode(text))
     assert words == clip_bpe().words(clip_bpe().encode(text)) and words[0] == SOS and words[-1] == EOS
+    for said in (text, "a zebra gallops, 一只猫"):
+        assert clip.tokenizer.spans(clip.tokenizer.encode(said)) == clip_bpe().spans(clip_bpe().encode(said))
     assert clip.preprocess == Preprocess((64, 64), (0.1, 0.2, 0.3), (1, 1, 1), True, Image.Resampling.BILINEAR)
 
     (folder / "preprocessor_config.json").unlink()  # the same as transformers 5 writes it

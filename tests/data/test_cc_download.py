@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import run
+from nib_utils.batch import shell
 from nib_utils.data import cc_download
 
 
@@ -206,7 +206,7 @@ def server():
 def test_the_command_fetches_over_http(server, tmp_path, capsys):
     names = ["a.jpg", "gone.jpg", "moved.jpg", "short.jpg", "käfer é.jpg"]
     file = links(tmp_path / "list.tsv", *(f"{name}\t{server}/{name}" for name in names), "x\thttp://127.0.0.1:1/x.jpg")
-    assert run.main(["download-cc", str(file), str(tmp_path / "cc"), "--workers", "3"]) == 0
+    assert shell.main(["download-cc", str(file), str(tmp_path / "cc"), "--workers", "3"]) == 0
     assert "3 pairs in" in capsys.readouterr().out
     pairs = nib.load_pairs("cc", tmp_path / "cc")
     assert pairs["caption"].tolist() == ["a.jpg", "moved.jpg", "käfer é.jpg"]
@@ -222,5 +222,5 @@ def test_what_is_too_large_is_not_fetched(server, monkeypatch):
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
-    assert run.main(["download-cc", str(tmp_path / "none.tsv"), str(tmp_path)]) == 1
+    assert shell.main(["download-cc", str(tmp_path / "none.tsv"), str(tmp_path)]) == 1
     assert "nib_utils: there is no list" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from nib_utils.batch import run
+from nib_utils.batch import shell
 
 COMMANDS = [
     "", "fly", "run nothing", "run ''", "run main_table nothing", "run --n two", "run --n 0", "run --n -5", "run --n 1.5",
@@ -15,11 +15,17 @@ COMMANDS = [
     "run -p fast 2", "run -p seed true", "run -p seed -1", "run -p model [mini]", "run -p dataset nothing", "run -p n !!python/x",
     "run -p results ''", "run --results ''", "run --unknown", "run quickstart -p image nowhere.jpg", "run quickstart -p image \"''\"",
     "run quickstart -p caption 5", "run quickstart --n 3", "download-cc", "download-cc nowhere.tsv root",
-    "download-cc nowhere.tsv root --n 0", "download-cc nowhere.tsv root --workers 0", "download-cc . root", "download-cc '' root"]
+    "download-cc nowhere.tsv root --n 0", "download-cc nowhere.tsv root --workers 0", "download-cc . root", "download-cc '' root",
+    "explain", "explain nowhere.png a", "explain . a", "explain '' a", "explain shapes:x a", "explain shapes:3 ''",
+    "explain shapes:3 --method nothing", "explain shapes:3 --model nowhere.pt", "explain shapes:3 --model ''",
+    "explain shapes:3 --layer -1", "explain shapes:3 --layer two", "explain shapes:3 --method chefer --layer 3",
+    "explain shapes:3 -p nothing 1", "explain shapes:3 -p steps many", "explain shapes:3 -p steps 0", "explain shapes:3 -p layer 1.5",
+    "explain shapes:3 -o nowhere/a.png", "explain shapes:3 -o a.txt", "explain shapes:3 -o .", "explain " + 300 * "x" + ".png a",
+    "explain shapes:3 -o /dev/null/a.png"]
 
 
 def command(line: str, folder: Path) -> None:
-    return run.main(shlex.split(line))
+    return shell.main(shlex.split(line))
 
 
 def commands(rng: random.Random) -> dict:

@@ -1,0 +1,94 @@
+"""The command line: notebooks in batch, one picture explained, a data set fetched."""
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from .books import REPRODUCE
+from .explain import explain_picture
+from .request import available
+from .run import run_notebooks
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`run NOTEBOOK ...`, `explain PICTURE CAPTION ...` or `download-cc LIST ROOT`; returns 0 when all went well.
+
+    >>> main(["explain", "cat.jpg", "a cat", "-o", "map.png"])
+    """
+    given = parser().parse_args(arguments)
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        {"run": run_notebooks, "explain": explain_picture, "download-cc": download}[given.command](given)
+    except KeyboardInterrupt:
+        print("nib_utils: interrupted; the same command goes on from what is done.", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+        print(f"nib_utils: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if type(error).__module__.startswith("yaml"):
+            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}.", file=sys.stderr)
+            return 1
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    called = "nib" if Path(sys.argv[0]).stem == "nib" else "python -m nib_utils"
+    parser = argparse.ArgumentParser(prog=called, description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("explain", help="explain one picture", description="Why do a picture and its captions "
+                              "match? A figure, and the words with their shares, as it shows them.")
+    one.add_argument("picture", metavar="PICTURE", help="a file; shapes:3 or shapes-hard:3, a scene of a drawn world")
+    one.add_argument("captions", metavar="CAPTION", nargs="*", help="sentences; a drawn scene has one of its own")
+    one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt file, hf:NAME, "
+                                                     "open_clip:ARCH@TAG")
+    one.add_argument("--method", default="nib", help="nib (the default), or another of nib.METHODS")
+    one.add_argument("--layer", type=int, help="the block that the method stands at, counted from 0")
+    one.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="any other option of the method, a number or a word")
+    one.add_argument("-o", "--out", help="the figure: .png, .pdf or .svg (default: PICTURE-METHOD.png, here)")
+    one.add_argument("--beside", action="store_true", help="draw the map beside the picture, not over it")
+    one.add_argument("--outline", action="store_true", help="draw a line around what has half of the strongest")
+    one.add_argument("--json", action="store_true", help="print JSON, with the raw scores, for machines")
+    run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
+                              epilog=f"Notebooks: {', '.join(available())}; all: {', '.join(REPRODUCE)}, "
+                                     "and most of them on the second world too.")
+    run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK",
+                     help="one or more names, or all; default: main_table")
+    run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")
+    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
+    run.add_argument("--root", help="the folder or file of the dataset")
+    run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
+    run.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time, sharing the cores "
+                                                            "(default: 1); their words go to runs/*.log then")
+    run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
+                                          "parameters (default: results, or results-fast when FAST=1)")
+    run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="any other parameter of the notebook; VALUE is read as YAML")
+    get = commands.add_parser("download-cc", help="fetch the pictures of Conceptual Captions",
+                              description="Fetch the pictures of a list of links; the same command goes on.")
+    get.add_argument("list", metavar="LIST", help="a file of lines 'caption TAB url'")
+    get.add_argument("root", metavar="ROOT", help="the folder for pictures, cc.csv and dead_links.csv")
+    get.add_argument("--n", type=int, help="how many pairs to have (default: all of the list)")
+    get.add_argument("--workers", type=int, default=16, help="links fetched at a time (default: 16)")
+    return parser
+
+
+def interrupt(*_) -> None:
+    """Ctrl-C as one sentence: what the kernel's client has to say of its kernel's end goes unsaid."""
+    logging.disable(logging.CRITICAL)
+    raise KeyboardInterrupt
+
+
+def download(given: argparse.Namespace) -> None:
+    """`download-cc`, and how it went."""
+    from ..data.cc_download import download_cc
+
+    pairs = download_cc(given.list, given.root, n=given.n, workers=given.workers)
+    print(f"{len(pairs)} pairs in {Path(given.root) / 'cc.csv'}; links that gave none in dead_links.csv beside it.")
