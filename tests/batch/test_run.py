@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -197,3 +198,19 @@ def test_an_interrupted_run_ends_in_one_sentence(tmp_path):
     assert done.returncode == 130 and "Traceback" not in said
     assert said.strip().splitlines()[-1] == "nib_utils: interrupted; the same command goes on from what is done."
     assert not list((tmp_path / "results").rglob("*.json")) and list((tmp_path / "runs").glob("*.ipynb"))
+
+
+def test_an_interrupted_run_of_several_leaves_no_kernel(tmp_path):
+    asked = ["run", "theory", "mini_accuracy", "--workers", "2", "--results", str(tmp_path / "results")]
+    done = subprocess.Popen([*COMMAND, *asked], cwd=HERE, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            start_new_session=True)
+    begun = lambda: {file for file in tmp_path.glob("runs/*.log") if "Executing Cell 5" in file.read_text()}
+    until = time.monotonic() + 300
+    while len(begun()) < 2 and time.monotonic() < until:
+        time.sleep(0.2)
+    kernels = {p for worker in psutil.Process(done.pid).children() for p in worker.children(recursive=True)}
+    assert len(begun()) == 2 and len(kernels) >= 2
+    os.killpg(done.pid, signal.SIGINT)
+    said = done.communicate(timeout=60)[1]
+    assert done.returncode == 130 and said.strip().splitlines()[-1].startswith("nib_utils: interrupted;")
+    assert not psutil.wait_procs(kernels, timeout=20)[1] and not list((tmp_path / "results").rglob("*.json"))
