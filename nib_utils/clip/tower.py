@@ -79,7 +79,9 @@ class Tower:
         return self.project(self.post(row))
 
     def wide(self, layer: int) -> Tower:
-        """The same tower, in float32 from block `layer` on: for sums that half precision would drown in rounding."""
+        """The same tower, at least float32 from block `layer` on: half precision would drown some sums in rounding."""
+        if torch.promote_types(self.dtype, torch.float32) == self.dtype:
+            return self
         blocks = [*self.blocks[:layer], *map(widened, self.blocks[layer:])]
         return replace(self, blocks=blocks, post=widened(self.post), project=widened(self.project))
 
