@@ -15,7 +15,7 @@ DETAILS = ("redistributed", "product", "none")
 
 @method(title="NIB, gates held", group="rival", source="this project", forwards=3.3, gradients=True, signed=True,
         pixels=True)
-def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float = -2.0, detail: str = "redistributed",
+def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float = 0.0, detail: str = "redistributed",
              smoothing: float = 0.125) -> Tensor:
     """Gradient times input of the cosine in the held tower: signed scores of pixels (B, H, W), or of words (B, T).
 
