@@ -1,4 +1,4 @@
-"""AttnLRP: relevance handed down from the similarity to the tokens, rule by rule, as a gradient of a kinder network."""
+"""AttnLRP: relevance handed down from the similarity to the tokens, rule by rule, as a gradient with the gates held."""
 from __future__ import annotations
 
 from torch import Tensor
@@ -16,7 +16,7 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     Rules: a linear layer hands on in proportion to its terms, its bias absorbing a share; a norm is linear with
     its deviation held; an activation is `x` times a held factor; a product shares equally between its factors;
     softmax is taken at first order. Each is the gradient times input of a network in which the held parts are
-    constants, so one backward pass is enough. The cosine's norms are held too.
+    constants (`shared/held.py`), so one backward pass is enough. The cosine's norms are held too.
     The authors' own recipe for CLIP sends nothing through the softmax and has gamma rules, to be tuned, in place of
     the epsilon rule that every linear layer has here.
     Source: AttnLRP, Achtibat et al., ICML 2024, section 3.
