@@ -13,7 +13,7 @@ from .shared.held import held, held_cosine
 DETAILS = ("redistributed", "product", "none")
 
 
-@method(title="NIB, gates held", group="rival", source="this project", forwards=3.0, gradients=True, signed=True,
+@method(title="NIB, gates held", group="rival", source="this project", forwards=2.8, gradients=True, signed=True,
         pixels=True)
 def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float = 0.0, detail: str = "redistributed",
              smoothing: float = 0.125) -> Tensor:
