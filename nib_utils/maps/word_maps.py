@@ -115,7 +115,8 @@ def word_parts(tower: Tower, reading: Reading) -> Tensor:
     net, own = held(tower), reading.own
     rows, enter = entrance(net, own.x)  # (U, T, D)
     feature = lambda rows: net.finish(enter(rows).to(net.dtype), 0, own.at)
-    words = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)[1:-1, None, :, None]  # a place of all
-    along = lambda word: jvp(feature, (rows,), (rows * word,))[1]
-    parts = vmap(along, chunk_size=reading.rows)(words) / own.feature.norm(dim=-1, keepdim=True)  # (T - 2, U, E)
+    words = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)[1:-1, None, :, None]  # at one place, in all
+    along = lambda word: jvp(feature, (rows,), (rows * word,))
+    whole, parts = vmap(along, chunk_size=reading.rows)(words)  # (T - 2, U, E) each, the first alike for all words
+    parts = parts / whole.norm(dim=-1, keepdim=True)
     return parts.transpose(0, 1)[reading.which]
