@@ -16,7 +16,7 @@ from ..methods import METHODS
 from ..methods.shared.entrance import entrance
 from ..methods.shared.held import held
 from .explanation import check_count, spoken
-from .maps import image_maps
+from .maps import image_maps, upsampled
 from .options import check_request
 
 
@@ -34,7 +34,7 @@ class WordMaps:
     captions: list[str]
     words: list[list[str]]  # T_b each
     parts: list[Tensor] = field(default_factory=list)  # (T_b, E): what each gives to the unit feature of its caption
-    maps: list[Tensor] = field(default_factory=list)  # (T_b, H, W), each min-maxed to 0..1
+    maps: list[Tensor] = field(default_factory=list)  # (T_b, H, W), signed; the mean over a patch is its score
     scores: list[Tensor] = field(default_factory=list)  # (T_b, gh, gw), signed
 
     def __repr__(self) -> str:
@@ -44,7 +44,7 @@ class WordMaps:
         return len(self.words)
 
     def span(self, pair: int, start: int, stop: int) -> Tensor:
-        """The map (H, W), 0..1, of the words start..stop - 1 of a caption: their parts are summed, and then mapped.
+        """The signed map (H, W) of the words start..stop - 1 of a caption: their parts are summed, and then mapped.
 
         Raises ValueError for a span that is not in the caption.
 
@@ -100,13 +100,12 @@ def word_maps(clip: Clip, images, captions, method: str = "nib_held", *, batch_s
 
 
 def mapped(found: WordMaps, x: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-    """Signed scores of patches (n, gh, gw) and maps (n, H, W) of pictures x (n, 3, H, W) for parts (n, E)."""
+    """Scores of patches (n, gh, gw) and of pixels (n, H, W) of pictures x (n, 3, H, W) for parts (n, E)."""
     tower = found.clip.image
     reading = tower.read(x.to(tower.device))
     scores = METHODS[found.method](tower, reading, parts.to(tower.device), **found.options)
-    raw, maps = image_maps(tower, reading, scores)
-    size = parts.norm(dim=-1)[:, None, None].to(raw)  # a method's cosine does not know it
-    return F.adaptive_avg_pool2d(raw, tower.grid) * size, maps
+    raw = image_maps(tower, reading, scores)[0] * parts.norm(dim=-1)[:, None, None].to(scores)  # a cosine knows it not
+    return F.adaptive_avg_pool2d(raw, tower.grid), upsampled(raw, x.shape[-2:])
 
 
 @torch.no_grad()

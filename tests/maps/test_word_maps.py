@@ -56,8 +56,10 @@ def test_a_span_is_summed_before_it_is_mapped(double):
     close(found.span(1, 2, 3), found.maps[1][2])
     target = found.parts[1][1:4].sum(0, keepdim=True)
     scores = nib.METHODS["nib_held"](double.image, double.image.read(pixels()[1:]), target)[0]
-    close(found.span(1, 1, 4), (scores - scores.min()) / (scores.max() - scores.min()))
-    assert (found.span(1, 1, 4) - found.maps[1][1:4].mean(0)).abs().max() > 0.01  # the other order is another map
+    close(found.span(1, 1, 4), scores * target.norm())
+    other = (found.span(1, 1, 4) - found.maps[1][1:4].sum(0)).abs()  # the sum of the words' maps is another map
+    assert other.max() > 0.01 * found.span(1, 1, 4).abs().max()
+    close(found.span(1, 1, 4).view(2, 16, 2, 16).mean((1, 3)), found.scores[1][1:4].sum(0))  # of the same patches
     for wrong, words in (((2, 0, 1), "pair is 2; there are pairs 0..1"), ((1, 0, 6), "caption 1 has 5 words"),
                          ((1, 3, 3), "the span is 3..3")):
         with pytest.raises(ValueError, match=words):
@@ -87,7 +89,7 @@ def test_a_batch_is_its_pairs_one_by_one(double):
 def test_half_precision_and_other_methods(method):
     found = nib.word_maps(nib.wrap(tiny.openai().bfloat16()), tiny.pixels(1), tiny.captions((77,)), method)
     assert found.maps[0].shape == (75, 64, 64) and found.scores[0].shape == (75, 2, 2)
-    assert found.maps[0].isfinite().all() and found.scores[0].isfinite().all() and 0 <= found.maps[0].min()
+    assert found.maps[0].isfinite().all() and found.scores[0].isfinite().all()
 
 
 def test_bad_input_is_named(double):
