@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "loading.load": ["load_clip"],
     "maps.explain": ["explain"],
     "maps.explanation": ["Explanation", "explanation"],
+    "maps.word_maps": ["WordMaps", "word_maps"],
     "measures.ceilings": ["grid_ceiling"],
     "measures.confidence": ["confidence"],
     "measures.curves": ["curve_points", "curves"],

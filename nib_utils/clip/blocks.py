@@ -99,6 +99,10 @@ class Block:
         if self.causal:
             T = x.shape[1]
             logits = logits + torch.full((T, T), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+        return self.weigh(logits)
+
+    def weigh(self, logits: Tensor) -> Tensor:
+        """How much is looked at each key, (..., T)."""
         return logits.softmax(-1)
 
     def mix(self, attention: Tensor, x: Tensor) -> Tensor:
@@ -133,7 +137,7 @@ class Block:
         if self.causal:
             after = torch.arange(x.shape[1], device=x.device) > at[:, None]
             logits = logits.masked_fill(after[:, None], float("-inf"))
-        return logits.softmax(-1)
+        return self.weigh(logits)
 
     def row_mix(self, attention: Tensor, x: Tensor) -> Tensor:
         """The values that one row mixes, all heads side by side: (B, heads, T), (B, T, D) -> (B, D)."""

@@ -79,7 +79,9 @@ class Tower:
         return self.project(self.post(row))
 
     def wide(self, layer: int) -> Tower:
-        """The same tower, in float32 from block `layer` on: for sums that half precision would drown in rounding."""
+        """The same tower, at least float32 from block `layer` on: half precision would drown some sums in rounding."""
+        if torch.promote_types(self.dtype, torch.float32) == self.dtype:
+            return self
         blocks = [*self.blocks[:layer], *map(widened, self.blocks[layer:])]
         return replace(self, blocks=blocks, post=widened(self.post), project=widened(self.project))
 
@@ -209,6 +211,9 @@ class Part:
         return pair_gradients(feature, by, self.row, self.goal, of)
 
 
+TURNS = 16  # gradients of one row that are handed down together; more fill no core and take memory
+
+
 def pair_gradients(feature: Tensor, by: Tensor | list[Tensor], row: Tensor, goal: Tensor,
                    of: Callable[[Tensor, Tensor], Tensor] = cosine) -> Tensor | list[Tensor]:
     """d of(feature[row], goal) / d `by` for each of p pairs, where pair i asks about row[i] of feature (n, E)."""
@@ -221,8 +226,8 @@ def pair_gradients(feature: Tensor, by: Tensor | list[Tensor], row: Tensor, goal
 def pull_back(output: Tensor, by: Tensor | list[Tensor], row: Tensor, back: Tensor) -> Tensor | list[Tensor]:
     """Gradients by output[row], `back` (p, ...), as gradients by `by` (n, ...), or by a list of such: (p, ...) each.
 
-    output (n, ...) and `by` belong to one graph in which a row depends on no other; it is gone through as often as
-    the row that most pairs ask about.
+    output (n, ...) and `by` belong to one graph in which a row depends on no other; it is gone through for `TURNS` of
+    the pairs that ask about a row at once.
     """
     tensors, n = by if isinstance(by, list) else [by], len(output)
     if torch.equal(row, torch.arange(n, device=row.device)):
@@ -230,9 +235,12 @@ def pull_back(output: Tensor, by: Tensor | list[Tensor], row: Tensor, back: Tens
     else:
         turns = (row[:, None] == row).tril(-1).sum(1)  # how many earlier pairs ask about the same row
         found, last = [x.new_empty(len(row), *x.shape[1:]) for x in tensors], int(turns.max())
-        for turn in range(last + 1):
-            pairs = (turns == turn).nonzero()[:, 0]
-            here = torch.zeros_like(output).index_copy_(0, row[pairs], back[pairs])
-            for all_, some in zip(found, torch.autograd.grad(output, tensors, here, retain_graph=turn < last)):
-                all_[pairs] = some[row[pairs]]
+        some = max(1, TURNS // n)
+        for first in range(0, last + 1, some):
+            pairs = ((first <= turns) & (turns < first + some)).nonzero()[:, 0]
+            places = turns[pairs] - first, row[pairs]
+            here = output.new_zeros(min(some, last + 1 - first), *output.shape).index_put_(places, back[pairs])
+            for all_, gradient in zip(found, torch.autograd.grad(
+                    output, tensors, here, retain_graph=first + some <= last, is_grads_batched=True)):
+                all_[pairs] = gradient[places]
     return found if isinstance(by, list) else found[0]
