@@ -314,7 +314,7 @@ def test_the_localization_notebook_on_a_coco_of_ones_own(tmp_path, monkeypatch):
     (tmp_path / "own" / "instances.json").write_text(json.dumps(content))
     monkeypatch.setattr(nib, "load_clip", lambda name: nib.wrap(tiny.openai(layers=2, image_size=224)))
     book = nbformat.read(Path(__file__).parents[2] / "notebooks" / "localization.ipynb", as_version=4)
-    parameters, *cells = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    _, parameters, *cells = [cell.source for cell in book.cells if cell.cell_type == "code"]  # the first one installs
     space: dict = {}
     exec(parameters, space)
     space |= dict(dataset="coco", root=str(tmp_path / "own"), scenes=3, methods=["all_ones", "random"],
