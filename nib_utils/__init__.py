@@ -3,7 +3,7 @@ import lazy_loader
 
 # A room is imported when a name of it is first asked for: the command line answers without torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "batch.results": ["Results"],
+    "apps.batch.results": ["Results"],
     "clip.clip": ["Clip", "wrap"],
     "data.captions": ["pick_captions"],
     "data.cc_download": ["download_cc"],

@@ -1,6 +1,6 @@
 """`python -m nib_utils run ...`, `explain ...` and `download-cc ...`"""
 import sys
 
-from .batch.shell import main
+from .apps.shell import main
 
 sys.exit(main())

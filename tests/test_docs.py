@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import run, shell
-from nib_utils.batch.books import BOOKS
-from nib_utils.batch.explain import options_of
+from nib_utils.apps import shell
+from nib_utils.apps.batch import run
+from nib_utils.apps.batch.books import BOOKS
+from nib_utils.apps.explain import options_of
 from nib_utils.tables.methods import markdown, methods_table
 from nib_utils.tables.overview import overview
 

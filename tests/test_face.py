@@ -15,7 +15,7 @@ def test_every_public_name_is_there():
 
 
 def test_nothing_heavy_is_imported_before_it_is_asked_for():
-    code = ("import sys, nib_utils as nib, nib_utils.batch.shell; heavy = {'torch', 'numpy', 'pandas', 'papermill'};"
+    code = ("import sys, nib_utils as nib, nib_utils.apps.shell; heavy = {'torch', 'numpy', 'pandas', 'papermill'};"
             "assert not heavy & set(sys.modules), heavy & set(sys.modules);"
             "from nib_utils import interval; assert 'pandas' in sys.modules and 'open_clip' not in sys.modules")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})

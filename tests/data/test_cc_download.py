@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import shell
+from nib_utils.apps import shell
 from nib_utils.data import cc_download
 
 

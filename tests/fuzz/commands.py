@@ -4,7 +4,7 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from nib_utils.batch import shell
+from nib_utils.apps import shell
 
 COMMANDS = [
     "", "fly", "run nothing", "run ''", "run main_table nothing", "run --n two", "run --n 0", "run --n -5", "run --n 1.5",

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import nib_utils as nib
-from nib_utils.batch.books import REPRODUCE, defaults
-from nib_utils.batch.names import run_folder
+from nib_utils.apps.batch.books import REPRODUCE, defaults
+from nib_utils.apps.batch.names import run_folder
 from nib_utils.measures.games import one_phrase_each
 from nib_utils.tables.paper import headlines
 

@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from nib_utils.batch.results import Results
+from nib_utils.apps.batch.results import Results
 from nib_utils.tables.overview import overview
 from nib_utils.tables.worlds import plot_worlds, worlds
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nib_utils.batch.results import Results
+from nib_utils.apps.batch.results import Results
 
 ASKED = {"n": 24, "fast": False}
 FRAME = pd.DataFrame({"value": range(50_000)})

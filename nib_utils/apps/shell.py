@@ -7,10 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from .books import REPRODUCE
+from .batch.books import REPRODUCE
+from .batch.request import available
+from .batch.run import run_notebooks
 from .explain import explain_picture
-from .request import available
-from .run import run_notebooks
 
 
 def main(arguments: list[str] | None = None) -> int:

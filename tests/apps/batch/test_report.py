@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nib_utils.batch import report
-from nib_utils.batch.results import Results
+from nib_utils.apps.batch import report
+from nib_utils.apps.batch.results import Results
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..common.files import HERE, write_whole
-from ..common.progress import BATCH
+from ...common.files import HERE, write_whole
+from ...common.progress import BATCH
 from .names import run_folder
 
 if TYPE_CHECKING:

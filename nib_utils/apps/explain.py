@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 from ..common.files import check_writable, write_whole
-from .request import check_image, check_methods, check_model, method_options
+from .batch.request import check_image, check_methods, check_model, method_options
 
 FORMATS = (".png", ".pdf", ".svg")
 SCENE = re.compile(r"(shapes|shapes-hard):(\d+)")

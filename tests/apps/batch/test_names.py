@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from nib_utils.batch.names import run_folder, run_name, slug
+from nib_utils.apps.batch.names import run_folder, run_name, slug
 
 
 @pytest.mark.parametrize("text, words", [

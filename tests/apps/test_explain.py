@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import shell
-from nib_utils.batch.request import method_names, method_options
+from nib_utils.apps import shell
+from nib_utils.apps.batch.request import method_names, method_options
 
 HERE = Path(__file__).parents[2]
 
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said_without_torch(arguments, words, here):
     Path("no.txt").write_text("no")
     Image.new("RGB", (9, 9)).save("own.png")
     before = set(here.iterdir())
-    code = (f"import sys; from nib_utils.batch.shell import main; code = main({['explain', *shlex.split(arguments)]!r});"
+    code = (f"import sys; from nib_utils.apps.shell import main; code = main({['explain', *shlex.split(arguments)]!r});"
             "assert not {'torch', 'pandas', 'numpy', 'matplotlib'} & set(sys.modules); sys.exit(code)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(HERE)})
     assert done.returncode == 1 and not done.stdout, done.stderr

@@ -7,7 +7,7 @@ import unicodedata
 from hashlib import sha256
 from pathlib import Path
 
-from ..common.files import WEIGHTS
+from ...common.files import WEIGHTS
 from .books import BOOKS, Book, defaults, hard_defaults
 
 SHOWN = ("model", "dataset", "arch", "n")  # a folder's name says them in words, so they need not be in its digest

@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..common.packages import need
-from ..common.progress import progress
+from ...common.packages import need
+from ...common.progress import progress
 from .books import BOOKS, EVERY
 
 

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nib_utils.batch import run, shell
-from nib_utils.batch.books import BOOKS, defaults
+from nib_utils.apps import shell
+from nib_utils.apps.batch import run
+from nib_utils.apps.batch.books import BOOKS, defaults
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 

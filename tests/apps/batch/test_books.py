@@ -2,7 +2,7 @@
 import papermill
 import pytest
 
-from nib_utils.batch.books import BOOKS, NOTEBOOKS, REPRODUCE, choices, defaults
+from nib_utils.apps.batch.books import BOOKS, NOTEBOOKS, REPRODUCE, choices, defaults
 
 
 def test_the_list_is_of_the_notebooks_that_there_are():

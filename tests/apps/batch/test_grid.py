@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from nib_utils.batch.books import HARD, JOBS
-from nib_utils.batch.grid import Job, may_begin, run_jobs
+from nib_utils.apps.batch.books import HARD, JOBS
+from nib_utils.apps.batch.grid import Job, may_begin, run_jobs
 
 
 def names(jobs):

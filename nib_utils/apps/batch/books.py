@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 
-from ..common.files import HERE
+from ...common.files import HERE
 
 NOTEBOOKS = HERE.parent / "notebooks"
 EVERY = "every notebook"

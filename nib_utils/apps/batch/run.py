@@ -7,9 +7,9 @@ import os
 import time
 from pathlib import Path
 
-from ..common.files import check_writable, data_file
-from ..common.packages import need
-from ..common.progress import BATCH
+from ...common.files import check_writable, data_file
+from ...common.packages import need
+from ...common.progress import BATCH
 from .books import JOBS, NOTEBOOKS, defaults, hard_defaults
 from .grid import Job, Outcome, run_jobs
 from .names import run_folder, run_name

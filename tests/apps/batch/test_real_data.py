@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import nib_utils as nib
-from nib_utils.batch import run
+from nib_utils.apps.batch import run
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no real photographs beside this repository")
 SETS = {"flickr8k": "flickr8k", "imagenet": "tiny-imagenet-200", "cc": "conceptual-captions", "coco": "coco"}
 

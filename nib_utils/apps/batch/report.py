@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..common.files import HERE, write_whole
-from ..common.packages import need
+from ...common.files import HERE, write_whole
+from ...common.packages import need
 from .books import BOOKS
 
-TEMPLATE = HERE / "batch" / "report.html"
+TEMPLATE = HERE / "apps" / "batch" / "report.html"
 
 
 def collect(root: Path | str) -> list[dict]:

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 import nib_utils as nib
-from nib_utils.batch import run, shell
-from nib_utils.batch.books import HARD, REPRODUCE
-from nib_utils.batch.request import method_names
+from nib_utils.apps import shell
+from nib_utils.apps.batch import run
+from nib_utils.apps.batch.books import HARD, REPRODUCE
+from nib_utils.apps.batch.request import method_names
 
 COMMAND = [sys.executable, "-m", "nib_utils"]
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_a_word_that_is_neither_fast_nor_not_is_refused(monkeypatch, capsys, sta
                                        ["run", "main_table", "-p", "methods", "[nob]"]])
 def test_arguments_are_answered_without_torch(arguments):
     """Under a second on a quiet machine; here what would take longer is counted, which no other work delays."""
-    code = ("import sys; from nib_utils.batch.shell import main\n"
+    code = ("import sys; from nib_utils.apps.shell import main\n"
             f"try: main({arguments!r})\nexcept SystemExit: pass\n"
             "assert not {'torch', 'pandas', 'numpy', 'papermill', 'IPython'} & set(sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE)

@@ -9,7 +9,7 @@ from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 
-from ..common.files import HERE, WEIGHTS
+from ...common.files import HERE, WEIGHTS
 from .books import NOTEBOOKS, choices, defaults
 
 KINDS = {  # for parameters whose default is None: a value like those that they take otherwise
@@ -112,7 +112,7 @@ def check_sources(parameters: dict) -> None:
     model = parameters.get("model", "mini")
     check_model(model)
     if model not in ("mini", "mini-hard"):
-        from ..loading.load import load_clip
+        from ...loading.load import load_clip
 
         load_clip(model, device="cpu")  # there is no surer way to know
 
@@ -168,7 +168,7 @@ def check_data(dataset: str, root: str | None, options: dict) -> None:
     except OSError as error:
         raise ValueError(f"{dataset}: '{root}' cannot be read ({error.strerror}).") from None
     if not remote:
-        from ..data.pairs import load_pairs
+        from ...data.pairs import load_pairs
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the notebook says them
