@@ -4,11 +4,11 @@ from __future__ import annotations
 import pandas as pd
 
 QUESTIONS = {  # the overview's column: what it asks
-    "precision": "On exact masks, by average precision",
-    "image_gain": "On patches, by relevance gain",
-    "text_gain": "On words, by relevance gain",
-    "shapley_image": "In agreement with Shapley values of patches",
-    "shapley_text": "In agreement with Shapley values of words",
+    "precision": "on exact masks, by average precision",
+    "image_gain": "on patches, by relevance gain",
+    "text_gain": "on words, by relevance gain",
+    "shapley_image": "in agreement with Shapley values of patches",
+    "shapley_text": "in agreement with Shapley values of words",
 }
 PAPERS = ("nib", "m2ib")
 
@@ -26,7 +26,7 @@ def verdict(overview: pd.DataFrame) -> list[str]:
         table = table.droplevel("run")
         for column, asks in QUESTIONS.items():
             if f"{column}_rank" in table and table[f"{column}_rank"].notna().any():
-                found.append(f"{run}: {asks.lower()}, {standing(table, column)}.")
+                found.append(f"{run}: {asks}, {standing(table, column)}.")
     return found
 
 
