@@ -39,8 +39,12 @@ class Perturbed:
         return torch.cat([self.seen(k, r) for k, r in zip(keep.split(some), rows.split(some))])
 
     def seen(self, keep: Tensor, rows: Tensor) -> Tensor:
+        return self.tower.finish(self.entered(keep, rows), 0, self.at[rows.to(self.at.device)])
+
+    def entered(self, keep: Tensor, rows: Tensor) -> Tensor:
+        """h_0 (n, T, D) of inputs `rows` (n,) with only the parts `keep` (n, parts) bool."""
         rows, tokens = rows.to(self.whole.device), self.whole[rows.to(self.whole.device)]  # (n, T, D)
         here = slice(self.first, self.first + self.parts)
         gone = ~keep.to(rows.device) & (torch.arange(self.parts, device=rows.device) < self.count[rows, None])
         tokens[:, here] = torch.where(gone[..., None], self.empty[rows, here], tokens[:, here])
-        return self.tower.finish(self.tower.pre(tokens), 0, self.at[rows])
+        return self.tower.pre(tokens)

@@ -1,0 +1,52 @@
+"""What the scores of `nib_held` add up to, and what is in the similarity beside them."""
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..clip.captions import pad
+from ..clip.clip import Clip
+from ..clip.tower import Reading, Tower
+from ..common.checks import check_whole, need_columns
+from ..methods.shared.held import held, held_cosine
+
+
+def account(clip: Clip, pairs: pd.DataFrame, batch_size: int = 16) -> pd.DataFrame:
+    """The similarity as a sum of parts, by the network whose gates are held: a row per pair and tower.
+
+    Columns pair, tower, similarity, and what adds up to it in cosine units: parts, the scores of all patches, or of
+    all words; ends, CLS, or the rows of SOS and EOS; positions, those of a caption's tokens, apart from their words
+    (a patch's is part of its score); nothing, what is left where the stream is empty, from biases and the constants
+    that holding leaves. Raises ValueError for pairs without a column. Source: our own (docs/held.md).
+
+    >>> nib.account(clip, nib.load_pairs("shapes", n=8)).groupby("tower").mean()
+    """
+    need_columns(pairs, "image", "caption")
+    check_whole("batch_size", batch_size, 1)
+    frames = []
+    for first in range(0, len(pairs), batch_size):
+        part = pairs.iloc[first : first + batch_size]
+        image, text = clip.image.read(clip.pixels(list(part.image))), clip.text.read(pad(clip.ids(list(part.caption))))
+        for tower, reading, target in ((clip.image, image, text.feature), (clip.text, text, image.feature)):
+            sums = {name: value.double().cpu().numpy() for name, value in summed(tower, reading, target).items()}
+            frames.append(pd.DataFrame({"pair": range(first, first + len(part)), "tower": tower.kind} | sums))
+    return pd.concat(frames, ignore_index=True)
+
+
+def summed(tower: Tower, reading: Reading, target: Tensor) -> dict[str, Tensor]:
+    """The parts of every pair's similarity, (B,) each."""
+    net, h = held(tower), reading.stream(0).clone().requires_grad_()
+    with torch.enable_grad():
+        similarity = held_cosine(net.finish(h.to(net.dtype), 0, reading.at), target)
+    slope = torch.autograd.grad(similarity.sum(), h)[0].float()  # (B, T, D)
+    rows, positions = h.detach().float(), torch.zeros_like(h[:1]).float()
+    if tower.grid is None:
+        positions = tower.parts["positions"][: h.shape[1]].float()
+        rows = rows - positions
+    every = torch.arange(h.shape[1], device=h.device) < reading.lengths[:, None]
+    inside = reading.inside if tower.grid else every & (torch.arange(h.shape[1], device=h.device) > 0) & (
+        torch.arange(h.shape[1], device=h.device) < reading.at[:, None])
+    own, place = (rows * slope).sum(-1) * every, (positions * slope).sum(-1) * every
+    parts = {"parts": (own * inside).sum(1), "ends": (own * ~inside).sum(1), "positions": place.sum(1)}
+    return {"similarity": similarity.detach(), **parts, "nothing": similarity.detach() - sum(parts.values())}
