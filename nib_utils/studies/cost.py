@@ -101,9 +101,8 @@ def operations(clip: Clip, pixels: torch.Tensor, ids: list, method: str, **optio
 
     >>> operations(clip, pixels, ids, "nib") / product_rate(clip.device, clip.dtype)   # seconds per pair, at best
     """
-    with FlopCounterMode(display=False) as counter:
-        explain(clip, pixels, ids, method, batch_size=len(ids), progress=False, **options)
-    return counter.get_total_flops() / len(ids) / 1e9
+    work = lambda: explain(clip, pixels, ids, method, batch_size=len(ids), progress=False, **options)
+    return counted(work) / len(ids)
 
 
 def forward_operations(clip: Clip, pixels: torch.Tensor) -> float:
@@ -111,9 +110,15 @@ def forward_operations(clip: Clip, pixels: torch.Tensor) -> float:
 
     >>> operations(clip, pixels, ids, "nib") / forward_operations(clip, pixels)
     """
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        clip.image(pixels.to(clip.device, clip.dtype))
-    return counter.get_total_flops() / len(pixels) / 1e9
+    with torch.no_grad():
+        return counted(lambda: clip.image(pixels.to(clip.device, clip.dtype))) / len(pixels)
+
+
+def counted(work: Callable[[], object]) -> float:
+    """The operations of any work, in units of 1e9."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e9
 
 
 def product_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, width: int = 768,

@@ -40,6 +40,7 @@ BOOKS = {
                       after=("main_table", "localization", "faithfulness")),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=8)),
     "theory": Book(dict(n=3, steps=[1, 10])),
+    "held": Book(dict(scenes=2, n=2, validation=2, coalitions=60), hard=dict(scenes=24)),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
     "shortcut": Book(dict(steps=2, n=3, scenes=45, methods=["nib", "legrad", "rise", "random"], masks=8)),
     "ablation_nib": Book(dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10)),
