@@ -4,12 +4,13 @@ import lazy_loader
 # A room is imported when a name of it is first asked for: the command line answers without torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "apps.batch.results": ["Results"],
-    "clip.clip": ["Clip", "wrap"],
+    "clip.clip": ["Clip"],
     "data.captions": ["pick_captions"],
     "data.cc_download": ["download_cc"],
     "data.pairs": ["load_pairs", "manifest"],
     "data.world.counterfactual": ["counterfactuals"],
     "data.world.owners": ["word_objects"],
+    "loading.live.wrap": ["wrap"],
     "loading.load": ["load_clip"],
     "maps.explain": ["explain"],
     "maps.explanation": ["Explanation", "explanation"],

@@ -20,3 +20,8 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for():
             "from nib_utils import interval; assert 'pandas' in sys.modules and 'open_clip' not in sys.modules")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
+
+
+def test_what_an_explanation_takes_can_be_read_in_an_hour():
+    rooms = [ROOT / "nib_utils" / room for room in ("clip", "methods", "maps")]
+    assert sum(len(file.read_text().splitlines()) for room in rooms for file in room.rglob("*.py")) <= 3200

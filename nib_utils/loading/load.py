@@ -6,9 +6,10 @@ import os
 import torch
 from torch import nn
 
-from ..clip.clip import Clip, wrap
+from ..clip.clip import Clip
 from ..common.checks import brief
 from . import mini, open_clip, openai, transformers
+from .live.wrap import wrap
 
 
 def load_clip(spec: str = "mini", device: str | torch.device | None = None,

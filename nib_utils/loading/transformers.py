@@ -11,10 +11,10 @@ from torch import nn
 
 from ..clip.blocks import identity
 from ..clip.captions import Tokenizer
-from ..clip.from_transformers import pixel_format
 from ..clip.pictures import Preprocess
 from ..common.packages import first_line, need
 from .hub import OFFLINE, find, hub_reachable, place, read_json, read_tokenizer, tokenizer_folder
+from .live.transformers import pixel_format
 
 
 def load(rest: str):

@@ -6,7 +6,8 @@ from copy import deepcopy
 from torch import Tensor
 
 from ..clip.blocks import Block
-from ..clip.clip import Clip, wrap
+from ..clip.clip import Clip
+from ..loading.live.wrap import wrap
 
 
 def copy_of(clip: Clip, suffix: str) -> Clip:

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...clip.blocks import Linear
-from ...clip.from_openai import towers
 from ...clip.pictures import MEAN, STD
 from ...clip.tower import Tower
+from ...loading.live.openai import towers
 from . import scenes
 from .fit import fit
 from .scenes import ATTRIBUTES, Thing

@@ -10,10 +10,10 @@ from torch import nn
 from weights import check, raises, sentence
 
 from nib_utils.clip.captions import Tokenizer
-from nib_utils.clip.clip import LIBRARIES, library_of, wrap
+from nib_utils.loading.live.wrap import LIBRARIES, library_of, wrap
 from nib_utils.loading.load import load_clip
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "reference_outputs.npz"
+GOLDEN = Path(__file__).parents[2] / "golden" / "reference_outputs.npz"
 
 BY_ID = dict(pool_type="eos", eos_id=tiny.EOS)
 MODELS = {  # name: (what makes the model, its options)

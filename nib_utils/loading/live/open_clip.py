@@ -4,10 +4,10 @@ from __future__ import annotations
 from PIL import Image
 from torch import nn
 
-from .blocks import Block, identity
+from ...clip.blocks import Block, identity
+from ...clip.pictures import MEAN, STD
+from ...clip.tower import Tower
 from .parts import activation, first, fused_attention, highest, image_tower, linear, norm, projection, text_tower
-from .pictures import MEAN, STD
-from .tower import Tower
 
 
 def towers(model: nn.Module, borrow) -> tuple[Tower, Tower]:

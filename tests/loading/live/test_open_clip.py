@@ -10,9 +10,9 @@ from PIL import Image
 from weights import check, copy, raises, sentence, write_tokenizer
 
 from nib_utils.clip.captions import clip_bpe
-from nib_utils.clip.clip import wrap
 from nib_utils.clip.pictures import Preprocess
 from nib_utils.loading import open_clip as open_clip_models
+from nib_utils.loading.live.wrap import wrap
 from nib_utils.loading.load import load_clip
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .blocks import Block, Linear, Norm, identity
-from .tower import Tower
+from ...clip.blocks import Block, Linear, Norm, identity
+from ...clip.tower import Tower
 
 
 def quick_gelu(x: Tensor) -> Tensor:

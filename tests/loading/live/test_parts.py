@@ -4,7 +4,7 @@ import tiny
 from torch import nn
 from weights import sentence
 
-from nib_utils.clip.clip import wrap
+from nib_utils.loading.live.wrap import wrap
 
 
 def test_an_adapter_is_not_taken_for_its_base_layer():

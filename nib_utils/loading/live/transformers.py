@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from .blocks import Block
+from ...clip.blocks import Block
+from ...clip.pictures import MEAN, STD
+from ...clip.tower import Tower
 from .parts import activation, first, highest, image_tower, linear, norm, text_tower
-from .pictures import MEAN, STD
-from .tower import Tower
 
 LEGACY_EOS = 2  # what configs said before transformers 4.31; such models pool at the highest id
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from .blocks import Block
+from ...clip.blocks import Block
+from ...clip.pictures import MEAN, STD
+from ...clip.tower import Tower
 from .parts import fused_attention, highest, image_tower, linear, norm, projection, quick_gelu, text_tower
-from .pictures import MEAN, STD
-from .tower import Tower
 
 
 def towers(model: nn.Module, borrow) -> tuple[Tower, Tower]:

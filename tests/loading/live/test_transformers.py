@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from weights import copy, raises, write_tokenizer
 
 from nib_utils.clip.captions import EOS, SOS, clip_bpe
-from nib_utils.clip.clip import wrap
 from nib_utils.clip.pictures import Preprocess
+from nib_utils.loading.live.wrap import wrap
 from nib_utils.loading.load import load_clip
 
 

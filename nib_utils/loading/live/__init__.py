@@ -1,0 +1,1 @@
+"""Live models of three libraries, wrapped as two towers."""
