@@ -11,7 +11,7 @@ from nib_utils.data.pairs import load_pairs, manifest
 
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(ValueError, match="'cocoa'.*shapes, shapes-hard, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME"):
+    with pytest.raises(ValueError, match="'cocoa'.*shapes, shapes-hard, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME"):
         load_pairs("cocoa")
 
 
