@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..common.checks import brief
 from ..common.packages import first_line, need
-from .shards import MOST_BYTES, MOST_LETTERS, Sample
+from .shards import MOST_BYTES, MOST_LETTERS, Sample, printable
 
 EXTRA = "'nib-utils[large]'"
 USUAL = {"image": ("image", "jpg", "png", "webp", "img"), "caption": ("caption", "text", "txt")}  # names of columns
@@ -28,7 +28,7 @@ def find_columns(file: Path, image: str | None = None, caption: str | None = Non
         found[kind] = next((name for name in names if name in there), None)
         if found[kind] is None:
             raise ValueError(f"'{file}' has no column {' or '.join(map(repr, names))} of {kind}s; it has "
-                             f"{brief(', '.join(there), 300)}; name one as {kind}=COLUMN.")
+                             f"{', '.join(map(printable, there[:20]))}; name one as {kind}=COLUMN.")
     return found["image"], found["caption"]
 
 

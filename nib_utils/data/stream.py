@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..clip.pictures import rgb, upright
 from ..common.checks import check_choice, check_whole
@@ -106,6 +106,8 @@ def decoded(sample: Sample) -> Sample:
     if not fault and not isinstance(picture, Image.Image):
         try:
             picture = decode(picture)
+        except UnidentifiedImageError:  # whose words hold an address in memory, another one in each run
+            fault = f"its picture is none of {', '.join(FORMATS)}"
         except Exception as error:  # strangers' bytes make a decoder fail in any way
             said = " ".join(str(error).split())
             fault = said if said.startswith("its picture ") else f"its picture cannot be decoded ({first_line(error)})"
