@@ -46,7 +46,7 @@ def read_parquet(file: Path, start: int = 0, columns: Sequence[str] = ("image", 
         sizes = [opened.metadata.row_group(g).num_rows for g in range(opened.metadata.num_row_groups)]
     except (OSError, ValueError, MemoryError) as error:
         if not start:
-            yield Sample(file.name, 0, "", b"", "", f"{missing} ({first_line(own(error))})")
+            yield Sample(file.name, 0, "", b"", "", f"{missing} ({said(error)})")
         return
     with opened:
         for group, size in enumerate(sizes):
@@ -63,18 +63,18 @@ def read_parquet(file: Path, start: int = 0, columns: Sequence[str] = ("image", 
             except (OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
                 if row >= start:
                     yield Sample(file.name, row, "", b"", "", f"row group {group} cannot be read from here on "
-                                                              f"({first_line(own(error))})")
+                                                              f"({said(error)})")
 
 
 def count_rows(file: Path) -> int:
     return need("pyarrow.parquet", EXTRA).ParquetFile(file).metadata.num_rows
 
 
-def own(error: Exception) -> Exception:
-    """An error of the file's contents; one of the disk is raised, for what lies behind it may be whole."""
+def said(error: Exception) -> str:
+    """An error of the file's contents in words; one of the disk is raised, for what lies behind it may be whole."""
     if isinstance(error, OSError) and error.errno:
         raise error
-    return error
+    return printable(first_line(error))  # Arrow repeats bytes that it found
 
 
 def sample(shard: str, row: int, image, caption) -> Sample:

@@ -18,7 +18,7 @@ from ..common.checks import check_choice, check_whole
 from ..common.packages import first_line
 from .files import leave_out
 from .parquet import count_rows, find_columns, read_parquet
-from .shards import Sample, find_shards
+from .shards import Sample, find_shards, printable
 from .tar import count_samples, read_tar
 from .world.hard_pairs import hard_pairs
 from .world.pairs import shapes_pairs
@@ -111,7 +111,7 @@ def decoded(sample: Sample) -> Sample:
         except Exception as error:  # strangers' bytes make a decoder fail in any way
             said = " ".join(str(error).split())
             fault = said if said.startswith("its picture ") else f"its picture cannot be decoded ({first_line(error)})"
-    return sample._replace(image=None if fault else picture, fault=fault)
+    return sample._replace(image=None if fault else picture, fault=printable(fault, 600))
 
 
 def decode(content: bytes) -> Image.Image:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import tiny
+import torch
 from archives import member, pair, tar
 
 import nib_utils as nib
@@ -19,9 +20,11 @@ from nib_utils.measures.parts import BASE, Parts
 
 HERE = Path(__file__).parents[2]
 WORK = """
-import sys, torch, nib_utils as nib
+import sys
+sys.path.insert(0, "tests")
+import tiny, torch, nib_utils as nib
 torch.set_num_threads(1)
-nib.evaluate_stream(nib.load_clip("mini"), "shapes", "random", sys.argv[1], n=16, chunk=2, part=2, measures=["published"])
+nib.evaluate_stream(nib.wrap(tiny.openai(layers=2, image_size=64), name="tiny"), "shapes", "random", sys.argv[1], n=40, chunk=2, part=2, measures=["published"])
 """
 
 
@@ -59,7 +62,8 @@ def test_a_stream_is_measured_as_evaluate_does_it(clip, tmp_path):
                                      measures=["published", "corrected", "gain"])
         want = nib.evaluate(clip, pairs, method, seed=2, chunk=3, measures=["published", "corrected", "gain"])
         found = rows(folder)
-        pd.testing.assert_frame_equal(found[want.columns.drop("explain_seconds")], want.drop(columns="explain_seconds"), check_exact=True)
+        want = want.drop(columns="explain_seconds").astype(float)
+        pd.testing.assert_frame_equal(found[want.columns], want, check_exact=True)
         assert found.pair.tolist() == list(range(7)) and not any(found.fault)
     assert sorted(file.name for file in (folder / "parts").iterdir()) == [
         f"part-{first:09}-{last:09}.parquet" for first, last in ((0, 2), (3, 5), (6, 6))]
@@ -74,7 +78,7 @@ def test_bad_pairs_keep_their_place_are_named_and_stop_nothing(clip, shards, tmp
     assert refused.fault[4] == ("its caption has 102 tokens with SOS and EOS, but the model reads at most 77; shorten it or pass "
                                 "truncate=True")
     measures = found.columns.drop(list(BASE))
-    assert (found[measures].isna().all(1) == (found.fault != "")).all() and found[measures].notna().any(1).sum() == 19
+    assert (found[measures].isna().all(axis=1) == (found.fault != "")).all() and found[measures].notna().any(axis=1).sum() == 19
     assert (nib.merged(folder).n == 19).all()
     alone = found[found.fault == ""].iloc[-1]  # pair 23: its seed is that of its place in the stream
     sample = list(open_stream(shards))[23]
@@ -90,7 +94,7 @@ def test_a_part_of_which_nothing_can_be_measured_has_the_same_columns(clip, tmp_
     assert rows(folder).published_image_drop.isna().tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, MemoryError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_interrupted_anywhere_and_resumed_it_is_equal_to_the_bit(clip, shards, tmp_path, monkeypatch, error):
     options = dict(chunk=2, part=6, measures=["published"])
     whole = nib.evaluate_stream(clip, shards, "random", tmp_path / "whole", **options)
@@ -118,8 +122,8 @@ def test_interrupted_anywhere_and_resumed_it_is_equal_to_the_bit(clip, shards, t
     nib.evaluate_stream(clip, shards, "random", tmp_path / "out", **options)
     assert stops >= 2 and sum(seen) < 24
     same(tmp_path / "out", whole)
-    names = [file.name for file in (tmp_path / "out").rglob("*") if file.is_file()]
-    assert set(names) - {file.name for file in Parts(whole.parent / "out").files()} == {"manifest.json", "refused.csv", ".lock"}
+    there = {file for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert {file.name for file in there - {*Parts(tmp_path / "out").files()}} == {"manifest.json", "refused.csv", ".lock"}
 
 
 def test_what_was_done_is_not_decoded_again(clip, shards, tmp_path, monkeypatch):
@@ -132,20 +136,25 @@ def test_what_was_done_is_not_decoded_again(clip, shards, tmp_path, monkeypatch)
     assert seen[3:] == [""] and len(rows(tmp_path / "out")) == 12
 
 
-def test_killed_at_random_moments_and_resumed_it_is_equal_to_the_bit(tmp_path):
-    run = lambda folder: subprocess.Popen([sys.executable, "-c", WORK, str(folder)], cwd=HERE, stderr=subprocess.DEVNULL)
-    parts = lambda folder: len(list(folder.glob("parts/part-*.parquet")))
-    for goal in (2, 5):
-        process = run(tmp_path / "out")
-        while parts(tmp_path / "out") < goal and process.poll() is None:
-            time.sleep(0.002 * random.Random(goal).random())
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert 5 <= parts(tmp_path / "out") < 8
-    (tmp_path / "out" / "parts" / f".part-000000014-000000015.{'0' * 32}.part.parquet").write_bytes(b"half")  # as kill -9 may leave
-    assert run(tmp_path / "out").wait(300) == 0 and run(tmp_path / "whole").wait(300) == 0
-    same(tmp_path / "out", tmp_path / "whole")
-    assert not list((tmp_path / "out").rglob(".part-*"))
+def test_killed_and_resumed_it_is_equal_to_the_bit(clip, tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", WORK, str(out)], cwd=HERE, stderr=subprocess.DEVNULL)
+    while len(list(out.glob("parts/part-*"))) < 3 and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(rows(out))
+    assert process.returncode == -signal.SIGKILL and 6 <= done < 40
+    (out / "parts" / f".part-{done:09}-{done + 1:09}.{'0' * 32}.part.parquet").write_bytes(b"half")  # as kill -9 may leave it
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for folder in (out, tmp_path / "whole"):
+            nib.evaluate_stream(clip, "shapes", "random", folder, n=40, chunk=2, part=2, measures=["published"])
+    finally:
+        torch.set_num_threads(threads)
+    same(out, tmp_path / "whole")
+    assert not list(out.rglob(".part-*"))
 
 
 def test_other_work_is_refused_in_the_same_folder(clip, shards, tmp_path, monkeypatch):
@@ -159,7 +168,7 @@ def test_other_work_is_refused_in_the_same_folder(clip, shards, tmp_path, monkey
     for changed, said in (
             ({"method": "all_ones"}, "method was 'random', now it is 'all_ones'"), ({"seed": 1}, "seed was 0, now it is 1"),
             ({"clip": other}, "weights was '.*', now it is '.*'"), ({"chunk": 1}, "chunk was 2, now it is 1"),
-            ({"measures": ["gain"]}, "measures was .*'published'.*, now it is .*'gain'"), ({"truncate": True}, "truncate was False"),
+            ({"measures": ["gain"]}, "measures was .*'published'.*, now it is .*'gain'."), ({"truncate": True}, "truncate was False, now it is True"),
             ({"stream": "shapes"}, "stream was 'tar', now it is 'shapes, seed 0'")):
         with pytest.raises(ValueError, match=f"out' holds parts of other work: {said}; go on with what it was, or name another folder"):
             again(**changed)
