@@ -56,7 +56,7 @@ class Parts:
         if self.files():
             try:
                 kept = json.loads(file.read_text(encoding="utf-8"))
-                before, had = kept["work"], kept["shards"]
+                before, had = dict(kept["work"]), list(kept["shards"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise ValueError(f"'{self.folder}' holds parts, but its manifest.json cannot be read "
                                  f"({first_line(error)}); name another folder.") from None

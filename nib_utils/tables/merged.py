@@ -36,6 +36,9 @@ def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
                          "name the folder of evaluate_stream.")
     found = {}
     for metric, count in n.items():
+        if not count:
+            found[metric] = dict.fromkeys(("mean", "low", "high"), math.nan) | {"n": 0}
+            continue
         mean = math.fsum(first[metric]) / count
         left = max(0.0, math.fsum(second[metric]) - count * mean**2)
         wide = stats.t.ppf((1 + level) / 2, count - 1) * math.sqrt(left / (count - 1) / count) if count > 1 else 0.0
