@@ -20,10 +20,10 @@ from .files import leave_out
 from .parquet import count_rows, find_columns, read_parquet
 from .shards import Sample, find_shards, printable
 from .tar import count_samples, read_tar
-from .world.hard_pairs import hard_pairs
-from .world.pairs import shapes_pairs
+from .world import hard_scenes, scenes
+from .world.pairs import pair_rng
 
-WORLDS = {"shapes": shapes_pairs, "shapes-hard": hard_pairs}
+WORLDS = {"shapes": scenes, "shapes-hard": hard_scenes}
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of others, PIL has programs run (PostScript)
 MOST_PIXELS = 2**26  # of a picture, decoded: 200 MB
 
@@ -75,8 +75,8 @@ class Drawn(Stream):
 
     def samples(self, shard: int = 0, row: int = 0) -> Iterator[tuple[int, Sample]]:
         for i in count(row):
-            scene = WORLDS[self.name](1, self.seed, start=i).iloc[0]
-            yield 0, Sample(self.name, i, str(i), scene.image, scene.caption)
+            scene = WORLDS[self.name].draw_scene(pair_rng(self.seed, i), True, None)  # that of `load_pairs`, held out
+            yield 0, Sample(self.name, i, str(i), Image.fromarray(scene.pixels), scene.caption)
 
 
 def open_stream(source: str | Path, *, seed: int = 0, image: str | None = None, caption: str | None = None) -> Stream:

@@ -39,8 +39,9 @@ def evaluate_stream(clip: Clip, stream: Stream | str | Path, method: str, folder
     refused.csv, the pairs that are none, with shard, key and reason, which stop nothing; manifest.json, of the work,
     with what `about` tells. n: the first n pairs, refused ones included, None for all; drawn ones need it. Pair i gets
     seed + i. `chunk` pairs are in work at a time, a divisor of `part`. The same call goes on at the chunk where it was
-    interrupted, or at the part, where it was killed, and comes to the same rows, bit by bit; n may have grown. Memory
-    does not grow. Needs pyarrow. Returns the folder. Raises ValueError for a folder of other work or one in use.
+    interrupted, or at the part, where it was killed, and comes to the same rows, bit by bit; with a larger n it goes on
+    from the old end. Memory does not grow. Needs pyarrow. Returns the folder. Raises ValueError for a folder of other
+    work or one in use.
 
     >>> folder = nib.evaluate_stream(clip, "cc/{00000..00331}.tar", "nib_held", "out")
     >>> nib.merged(folder)

@@ -18,7 +18,7 @@ def test_unknown_name_lists_what_exists():
 @pytest.mark.parametrize("name, known", [("shapes", "objects, held_out"), ("csv", "broken"), ("cc", "broken"),
                                          ("flickr8k", "broken, split"), ("imagenet", "per_class, names, broken"),
                                          ("folders", "per_class, names, words, broken"), ("coco", "per, broken"),
-                                         ("hf:x/y", "split, config, image, caption, broken")])
+                                         ("shards", "image, caption, broken"), ("hf:x/y", "split, config, image, caption, broken")])
 def test_unknown_option_lists_what_exists(name, known):
     with pytest.raises(TypeError, match=f"'{name}' has no option 'brokn'; it takes {known}"):
         load_pairs(name, "anywhere", brokn="skip")
