@@ -1,4 +1,4 @@
-"""`python -m nib_utils run ...`, `explain ...` and `download-cc ...`"""
+"""`python -m nib_utils run ...`, `explain ...` and `stream ...`"""
 import sys
 
 from .apps.shell import main

@@ -56,7 +56,7 @@ def test_every_command_is_one(name, monkeypatch):
     asked = []
     monkeypatch.setattr(run, "check_sources", lambda parameters: None)
     monkeypatch.setattr(run, "execute", lambda notebook, parameters: asked.append(notebook))
-    monkeypatch.setattr(shell, "download", asked.append)
+    monkeypatch.setattr(shell, "stream_pairs", asked.append)
     monkeypatch.setattr(shell, "explain_picture", lambda given: asked.append(options_of(given)))
     lines = [line for block in blocks(PAGES[name], "bash") for line in block.replace("\\\n", " ").splitlines()]
     ours = [line.split("#")[0] for line in lines if "nib_utils" in line]

@@ -1,6 +1,6 @@
 """Hundreds of wrong inputs, drawn by a seed: each is answered in one clear sentence, and leaves nothing behind.
 
-Shaken data files, a few of whose bytes are changed, may also turn out to be readable.
+Shaken data files and shards, a few of whose bytes are changed, may also turn out to be readable.
 """
 import random
 import re
@@ -12,6 +12,7 @@ from fuzz.calls import calls
 from fuzz.checkpoints import checkpoints
 from fuzz.commands import commands
 from fuzz.files import files, shaken
+from fuzz.shards import shards
 from PIL import Image
 
 LEAKS = re.compile(  # how torch, numpy, pandas, PIL and Python speak when nobody has asked them first
@@ -29,13 +30,13 @@ def check_sentence(error: BaseException) -> None:
     assert text[0] not in "[{(" and not re.fullmatch(r"'[^' ]*'", text), text
 
 
-DOORS = {"calls": calls, "files": files, "shaken files": shaken, "checkpoints": checkpoints, "commands": commands}
+DOORS = {"calls": calls, "files": files, "shaken files": shaken, "checkpoints": checkpoints, "commands": commands, "shards": shards}
 CASES = {door: make(random.Random(1)) for door, make in DOORS.items()}
 
 
 def test_there_are_hundreds_of_them():
     counts = {door: len(cases) for door, cases in CASES.items()}
-    assert sum(counts.values()) - counts["shaken files"] >= 300 and min(counts.values()) >= 40, counts
+    assert sum(counts.values()) - counts["shaken files"] - counts["shards"] >= 300 and min(counts.values()) >= 40, counts
 
 
 @pytest.mark.parametrize("error", [
@@ -98,6 +99,15 @@ def test_a_shaken_file_is_read_or_refused(here, name):
         assert len(found) and all(isinstance(text, str) and text.strip() for text in found["caption"])
         assert all(Image.open(image).size == (8, 8) for image in found["image"])
     assert len(inside(here)) == 2
+
+
+@pytest.mark.parametrize("name", CASES["shards"])
+def test_a_shard_is_read_or_refused(here, name):
+    try:
+        CASES["shards"][name](here)
+    except (ValueError, OSError) as error:
+        check_sentence(error)
+    assert inside(here) <= {"x.tar", "x.parquet"}
 
 
 @pytest.mark.parametrize("line", CASES["commands"])

@@ -1,4 +1,4 @@
-"""The command line: notebooks in batch, one picture explained, a data set fetched."""
+"""The command line: notebooks in batch, one picture explained, a data set of any size measured."""
 from __future__ import annotations
 
 import argparse
@@ -11,17 +11,19 @@ from .batch.books import REPRODUCE
 from .batch.request import available
 from .batch.run import run_notebooks
 from .explain import explain_picture
+from .stream import add_command as add_stream
+from .stream import stream_pairs
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`run NOTEBOOK ...`, `explain PICTURE CAPTION ...` or `download-cc LIST ROOT`; returns 0 when all went well.
+    """`run NOTEBOOK ...`, `explain PICTURE CAPTION ...` or `stream SOURCE --out FOLDER`; returns 0 when all went well.
 
     >>> main(["explain", "cat.jpg", "a cat", "-o", "map.png"])
     """
     given = parser().parse_args(arguments)
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        {"run": run_notebooks, "explain": explain_picture, "download-cc": download}[given.command](given)
+        {"run": run_notebooks, "explain": explain_picture, "stream": stream_pairs}[given.command](given)
     except KeyboardInterrupt:
         print("nib_utils: interrupted; the same command goes on from what is done.", file=sys.stderr)
         return 130
@@ -62,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK",
                      help="one or more names, or all; default: main_table")
     run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")
-    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME")
+    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
     run.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time, sharing the cores "
@@ -71,12 +73,7 @@ def parser() -> argparse.ArgumentParser:
                                           "parameters (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other parameter of the notebook; VALUE is read as YAML")
-    get = commands.add_parser("download-cc", help="fetch the pictures of Conceptual Captions",
-                              description="Fetch the pictures of a list of links; the same command goes on.")
-    get.add_argument("list", metavar="LIST", help="a file of lines 'caption TAB url'")
-    get.add_argument("root", metavar="ROOT", help="the folder for pictures, cc.csv and dead_links.csv")
-    get.add_argument("--n", type=int, help="how many pairs to have (default: all of the list)")
-    get.add_argument("--workers", type=int, default=16, help="links fetched at a time (default: 16)")
+    add_stream(commands)
     return parser
 
 
@@ -84,11 +81,3 @@ def interrupt(*_) -> None:
     """Ctrl-C as one sentence: what the kernel's client has to say of its kernel's end goes unsaid."""
     logging.disable(logging.CRITICAL)
     raise KeyboardInterrupt
-
-
-def download(given: argparse.Namespace) -> None:
-    """`download-cc`, and how it went."""
-    from ..data.cc_download import download_cc
-
-    pairs = download_cc(given.list, given.root, n=given.n, workers=given.workers)
-    print(f"{len(pairs)} pairs in {Path(given.root) / 'cc.csv'}; links that gave none in dead_links.csv beside it.")

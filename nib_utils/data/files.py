@@ -16,9 +16,9 @@ from ..common.packages import first_line
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # what a picture's name may end in
 IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # where a table's pictures may lie, beside it
 HOW_TO_GET = {
-    "cc": "Conceptual Captions (https://ai.google.com/research/ConceptualCaptions) is published as links: get them "
-          "with `python -m nib_utils download-cc LIST ROOT`, or list your own pictures in cc.csv with the columns "
-          "file_path and caption",
+    "cc": "Conceptual Captions (https://ai.google.com/research/ConceptualCaptions) is published as links: "
+          "docs/large.md says how img2dataset fetches them into shards, which 'shards' reads; or list your own "
+          "pictures in cc.csv with the columns file_path and caption",
     "imagenet": "Tiny-ImageNet-200 (http://cs231n.stanford.edu/tiny-imagenet-200.zip) unpacks to a folder with "
                 "wnids.txt, words.txt, val/val_annotations.txt and val/images/; a folder per class is 'folders'",
     "folders": "a folder of pictures like ImageNet's holds a folder per class, named by the class or its wnid",
@@ -27,6 +27,8 @@ HOW_TO_GET = {
                 "Flickr8k.token.txt",
     "coco": "COCO (https://cocodataset.org/#download) is a folder annotations/ with captions_val2017.json and "
             "instances_val2017.json beside the pictures in val2017/ or images/",
+    "shards": "shards are .tar files as img2dataset writes them, NAME.jpg beside NAME.txt, or .parquet files with "
+              "columns image (bytes) and caption",
     "csv": "a CSV of your own has the columns image and caption, image paths relative to its folder",
 }
 

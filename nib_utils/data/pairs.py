@@ -18,6 +18,7 @@ from .flickr8k import read_flickr8k
 from .folders import read_folders
 from .hub import read_hf
 from .imagenet import read_imagenet
+from .stream import read_shards
 from .tables import read_cc, read_csv
 from .world.hard_pairs import hard_pairs
 from .world.pairs import shapes_pairs
@@ -27,9 +28,9 @@ def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, 
                order: str = "seeded", **options) -> pd.DataFrame:
     """A data set as a DataFrame, one row per image, with columns image, caption and what else is known.
 
-    name: "shapes" or "shapes-hard" (drawn, need no root), "cc", "imagenet", "flickr8k", "csv", "folders", "coco" or
-    "hf:NAME" (NAME on the Hugging Face hub, root its cache folder or None); its reader says its options and columns.
-    image: an absolute path (str), not yet opened, or a PIL image (drawn, hf). n: how many pairs, kept in file
+    name: "shapes" or "shapes-hard" (drawn, need no root), "cc", "imagenet", "flickr8k", "csv", "folders", "coco",
+    "shards" or "hf:NAME" (NAME on the Hugging Face hub, root its cache folder or None); its reader says its options and
+    columns. image: an absolute path (str), not yet opened, or a PIL image (drawn, hf). n: how many pairs, kept in file
     order, None for all (100 of what is drawn): drawn with the seed, or, order="sorted", those whose file names come
     first, numbers compared as numbers. Raises ValueError for a name, value or file that does not fit, TypeError
     for an unknown option, FileNotFoundError for missing data.
@@ -80,7 +81,8 @@ def finish(pairs: pd.DataFrame) -> pd.DataFrame:
 
 DRAWN = ("shapes", "shapes-hard")
 READERS = {"shapes": shapes_pairs, "shapes-hard": hard_pairs, "cc": read_cc, "imagenet": read_imagenet,
-           "flickr8k": read_flickr8k, "csv": read_csv, "folders": read_folders, "coco": read_coco, "hf:NAME": read_hf}
+           "flickr8k": read_flickr8k, "csv": read_csv, "folders": read_folders, "coco": read_coco,
+           "shards": read_shards, "hf:NAME": read_hf}
 
 
 def manifest(pairs: pd.DataFrame) -> str:

@@ -11,14 +11,14 @@ from nib_utils.data.pairs import load_pairs, manifest
 
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(ValueError, match="'cocoa'.*shapes, shapes-hard, cc, imagenet, flickr8k, csv, folders, coco, hf:NAME"):
+    with pytest.raises(ValueError, match="'cocoa'.*shapes, shapes-hard, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME"):
         load_pairs("cocoa")
 
 
 @pytest.mark.parametrize("name, known", [("shapes", "objects, held_out"), ("csv", "broken"), ("cc", "broken"),
                                          ("flickr8k", "broken, split"), ("imagenet", "per_class, names, broken"),
                                          ("folders", "per_class, names, words, broken"), ("coco", "per, broken"),
-                                         ("hf:x/y", "split, config, image, caption, broken")])
+                                         ("shards", "image, caption, broken"), ("hf:x/y", "split, config, image, caption, broken")])
 def test_unknown_option_lists_what_exists(name, known):
     with pytest.raises(TypeError, match=f"'{name}' has no option 'brokn'; it takes {known}"):
         load_pairs(name, "anywhere", brokn="skip")
