@@ -87,3 +87,19 @@ def run_folder(root: str | Path, notebook: str, parameters: dict) -> Path:
             raise ValueError(f"'{folder}' holds results of other parameters ({name} was {made[name]!r}, now it is "
                              f"{value!r}); move that folder away, or name another place with --results.")
     return folder
+
+
+def asked(name: str, parameters: dict) -> dict:
+    """All parameters of a notebook but its folder of results: those given, and the defaults of the others."""
+    known = defaults(name) | hard_defaults(name, parameters) | parameters
+    return {key: value for key, value in known.items() if key != "results"}
+
+
+def runs_of(root: str | Path) -> Path:
+    """The folder of what runs leave behind beside their results: executed copies, logs, finished pairs."""
+    return Path(root).resolve().parent / "runs"
+
+
+def executed_copy(notebook: str, parameters: dict, root: str | Path) -> Path:
+    """Where the executed notebook goes, of all its parameters."""
+    return runs_of(root) / f"{notebook}-{run_name(notebook, parameters)}.ipynb"

@@ -49,7 +49,7 @@ def page(records: list[dict], title: str, rows: int = 30, verdict: Sequence[str]
 
 def contents(record: dict, rows: int) -> dict:
     """What the page shows of one run."""
-    folder, known = record["folder"], ("notebook", "run", "folder", "files", "versions")
+    folder, known = record["folder"], ("notebook", "run", "folder", "files", "versions", "key", "made_in")
     facts = {name: value for name, value in record.items() if name not in known}
     read = lambda file: base64.b64encode((folder / file).read_bytes()).decode()
     return {"name": f"{record['notebook']}, {record['run']}",
