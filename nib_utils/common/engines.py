@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from .packages import need
+from .packages import first_line, need
 
 Submit = Callable[..., Future]  # a function of a module and its arguments, all of which can be pickled
 PACKAGES = {"processes": ("joblib", "'nib-utils[notebooks]'"), "ray": ("ray", "'nib-utils[ray]'"),
@@ -93,11 +94,16 @@ def end_with(parent: int) -> None:
 
 @contextmanager
 def ray_tasks(workers: int, share: dict) -> Iterator[Submit]:
-    ray = need(*PACKAGES["ray"])
-    where = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
-    ray.init(log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": share}, **where)
+    ray, threads = need(*PACKAGES["ray"]), int(share["OMP_NUM_THREADS"])
+    own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers * threads, "include_dashboard": False}
     try:
-        task = ray.remote(max_retries=0)(call)  # `--retries` says how often
+        ray.init(log_to_driver=False, logging_level="ERROR", **own)
+    except Exception as error:  # it gives its own processes half a minute
+        ray.shutdown()
+        raise RuntimeError(f"Ray does not start ({first_line(error)}); see its logs in {tempfile.gettempdir()}/ray, or "
+                           "take another engine.") from None
+    try:
+        task = ray.remote(num_cpus=threads, max_retries=0)(call)  # of so many CPUs Ray makes OMP_NUM_THREADS
         yield lambda function, *arguments: task.remote(function, *arguments).future()
     finally:
         ray.shutdown()
