@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
     "measures.masks": ["box_masks", "crop_masks", "grid_truth"],
     "measures.reference": ["agreement", "reference", "truths"],
+    "measures.shards": ["evaluate_shards"],
     "measures.truth": ["concordance", "falls", "object_truth", "word_truth"],
     "measures.words": ["word_accuracy"],
     "methods": ["CONTROLS", "METHODS", "PUBLISHED", "REFERENCE"],
