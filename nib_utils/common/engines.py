@@ -96,6 +96,7 @@ def end_with(parent: int) -> None:
 def ray_tasks(workers: int, share: dict) -> Iterator[Submit]:
     ray, threads = need(*PACKAGES["ray"]), int(share["OMP_NUM_THREADS"])
     own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers * threads, "include_dashboard": False}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # it gives its own processes half a minute

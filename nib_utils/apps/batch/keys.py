@@ -68,7 +68,7 @@ def record_in(file: Path) -> dict:
     """A record as it was written; empty where there is none, or none that can be read."""
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

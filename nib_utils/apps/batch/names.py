@@ -80,7 +80,7 @@ def run_folder(root: str | Path, notebook: str, parameters: dict) -> Path:
     try:
         made = json.loads(record.read_text(encoding="utf-8")).get("parameters", {}) if record.is_file() else {}
         asked = json.loads(json.dumps(parameters, default=str))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"'{record}' is not a record of a run ({error}); move it away or write elsewhere.") from None
     for name, value in asked.items():
         if name != "results" and name in made and made[name] != value and not path_of(name, value):
