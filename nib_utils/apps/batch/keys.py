@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ def key_of(notebook: str, parameters: dict, root: str | Path) -> dict[str, str |
 
 def of_model(model: str | None) -> str | None:
     file = data_file(f"{model}.safetensors") if model in ("mini", "mini-hard") else path_of("model", model)
-    if file is None or not file.exists():
+    if file is None or not os.path.exists(file):  # False, too, of a path that is too long
         return None
     return digests.contents(*digests.tree(file) if file.is_dir() else [file])
 
@@ -41,11 +42,11 @@ def of_data(given: dict) -> str | None:
     Of a folder all files count; of a table its bytes, and the pictures beside it and in a folder there. Pictures are
     told apart by name, size and time.
     """
-    found = [digests.contents(image)] if (image := path_of("image", given.get("image"))) and image.is_file() else []
-    root = path_of("root", given.get("root"))
-    if root and root.is_dir():
+    image, root = (path_of(name, given.get(name)) for name in ("image", "root"))
+    found = [digests.contents(image)] if image and os.path.isfile(image) else []
+    if root and os.path.isdir(root):
         found.append(digests.stamps(digests.tree(root)))
-    elif root and root.is_file():
+    elif root and os.path.isfile(root):
         from ...data.files import SUFFIXES  # needs torch, as does whatever reads the table
 
         beside = [*root.parent.glob("*.*"), *root.parent.glob("*/*.*")]

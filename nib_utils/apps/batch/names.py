@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from hashlib import sha256
@@ -33,8 +34,8 @@ def path_of(name: str, value) -> Path | None:
     if not isinstance(value, (str, Path)) or name not in ("root", "image", "model"):
         return None
     rest = re.sub(r"^(hf:|open_clip:local-dir:|open_clip:[^@]*@)", "", str(value)) if name == "model" else value
-    file = Path(rest).expanduser() if name == "model" else Path(value)
-    local = name != "model" or ((rest != value or file.suffix in WEIGHTS) and file.exists())
+    file = Path(os.path.expanduser(rest)) if name == "model" else Path(value)
+    local = name != "model" or ((rest != value or file.suffix in WEIGHTS) and os.path.exists(file))
     return file.resolve() if local else None
 
 
@@ -52,7 +53,7 @@ def run_name(notebook: str, parameters: dict) -> str:
     given = usual | parameters
     label = {name: slug(value) for name, value in given.items() if name in ("model", "arch")}
     if file := path_of("model", given["model"]):
-        label["model"] = slug(file.stem if file.is_file() else file.name)
+        label["model"] = slug(file.stem if os.path.isfile(file) else file.name)
     label["dataset"] = slug(dataset_label(given))
     differ = {name: value for name, value in parameters.items()
               if name not in ("results", "fast") and value != usual.get(name, ...)}
@@ -66,7 +67,7 @@ def dataset_label(given: dict) -> str:
     """A data set in words: its name, and what its root or the picture of one's own is called."""
     kind = "own" if given.get("image") else given["dataset"]
     source = path_of("image", given.get("image")) or path_of("root", given.get("root"))
-    name = "" if source is None else source.stem if source.is_file() else source.name
+    name = "" if source is None else source.stem if os.path.isfile(source) else source.name
     return kind if name in ("", kind) else f"{kind}-{name}"
 
 
