@@ -68,7 +68,7 @@ def test_a_record_of_others_shows_no_file_outside_its_folder(text, tmp_path):
     assert isinstance(record_in(folder / "theory.json"), dict)
     if not isinstance(_json(text), dict):
         with pytest.raises(ValueError, match="theory.json' is not a record of a run"):
-            run_folder(tmp_path / "results", "theory", {"n": 3})
+            run_folder(tmp_path / "results", "theory", {"n": 24})
 
 
 def _json(text: str):
