@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "measures.masks": ["box_masks", "crop_masks", "grid_truth"],
     "measures.reference": ["agreement", "reference", "truths"],
     "measures.spans": ["span_pointing"],
+    "measures.spread": ["evaluate_spread"],
     "measures.stream": ["evaluate_stream"],
     "measures.truth": ["concordance", "falls", "object_truth", "word_truth"],
     "measures.words": ["word_accuracy"],

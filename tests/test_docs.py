@@ -11,6 +11,7 @@ from PIL import Image
 import nib_utils as nib
 from nib_utils.apps import shell
 from nib_utils.apps.batch import run
+from nib_utils.apps.batch.axes import points, read_grid
 from nib_utils.apps.batch.books import BOOKS
 from nib_utils.apps.explain import options_of
 from nib_utils.tables.methods import markdown, methods_table
@@ -51,11 +52,13 @@ def test_every_line_of_python_runs(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "bash")])
-def test_every_command_is_one(name, monkeypatch):
+def test_every_command_is_one(name, tmp_path, monkeypatch):
     """Up to what it would read: data and weights are not here."""
     asked = []
-    monkeypatch.setattr(run, "check_sources", lambda parameters: None)
-    monkeypatch.setattr(run, "execute", lambda notebook, parameters: asked.append(notebook))
+    monkeypatch.chdir(tmp_path)  # where nothing is done yet
+    for check in ("check_sources", "check_engine"):
+        monkeypatch.setattr(run, check, lambda *_: None)
+    monkeypatch.setattr(run, "run_jobs", lambda jobs, *_: asked.extend(jobs) or [run.Outcome(job, 0.0) for job in jobs])
     monkeypatch.setattr(shell, "stream_pairs", asked.append)
     monkeypatch.setattr(shell, "explain_picture", lambda given: asked.append(options_of(given)))
     lines = [line for block in blocks(PAGES[name], "bash") for line in block.replace("\\\n", " ").splitlines()]
@@ -63,6 +66,14 @@ def test_every_command_is_one(name, monkeypatch):
     for line in ours:
         assert shell.main(shlex.split(line.split("nib_utils", 1)[1])) == 0, line
     assert len(asked) >= len(ours)
+
+
+def test_every_grid_is_one(tmp_path):
+    grids = [grid for page in PAGES.values() for grid in blocks(page, "yaml")]
+    for grid in grids:
+        (tmp_path / "grid.yaml").write_text(grid)
+        assert len(points(read_grid(tmp_path / "grid.yaml"))) == 24
+    assert grids
 
 
 def test_every_target_that_is_named_exists():

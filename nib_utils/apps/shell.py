@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ..common.engines import PACKAGES
 from .batch.books import REPRODUCE
 from .batch.request import available
 from .batch.run import run_notebooks
@@ -30,11 +31,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         print(f"nib_utils: {error}", file=sys.stderr)
         return 1
-    except Exception as error:
-        if type(error).__module__.startswith("yaml"):
-            print(f"nib_utils: a VALUE is not YAML: {' '.join(str(error).split())}.", file=sys.stderr)
-            return 1
-        raise
     finally:
         signal.signal(signal.SIGINT, before)
     return 0
@@ -61,18 +57,30 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="execute notebooks", description="Execute notebooks by papermill.",
                               epilog=f"Notebooks: {', '.join(available())}; all: {', '.join(REPRODUCE)}, "
                                      "and most of them on the second world too.")
-    run.add_argument("notebooks", nargs="*", default=["main_table"], metavar="NOTEBOOK",
+    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK",
                      help="one or more names, or all; default: main_table")
-    run.add_argument("--model", help="mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG")
-    run.add_argument("--dataset", help="shapes, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME")
+    for name, what in (("model", "mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG"),
+                       ("dataset", "shapes, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME"),
+                       ("method", "one of nib.METHODS (default: what the notebook compares)"),
+                       ("seed", "a whole number from 0")):
+        run.add_argument(f"--{name}", action="append", default=[],
+                         help=f"{what}; several, by commas or by repeating it, make as many jobs")
+    run.add_argument("--grid", metavar="FILE", help="a YAML file of lists, of each of which all jobs are made: "
+                                                    "notebooks, models, datasets, methods, seeds")
     run.add_argument("--root", help="the folder or file of the dataset")
     run.add_argument("--n", type=int, help="how many pairs (a seeded subset)")
-    run.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time, sharing the cores "
-                                                            "(default: 1); their words go to runs/*.log then")
-    run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
-                                          "parameters (default: results, or results-fast when FAST=1)")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other parameter of the notebook; VALUE is read as YAML")
+    run.add_argument("--results", help="where products go, a folder for each notebook and, in it, for each set of "
+                                          "parameters (default: results, or results-fast when FAST=1)")
+    run.add_argument("--engine", default="processes", choices=list(PACKAGES), help="what runs the notebooks: processes "
+                     "of this machine (the default), or a cluster's: Ray, Dask, Slurm by submitit")
+    run.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time, sharing the cores "
+                                                            "(default: 1); their words go to runs/*.log then")
+    run.add_argument("--dry-run", action="store_true", help="say what would run and why, and run nothing")
+    run.add_argument("--force", action="store_true", help="run, too, what is as it would be made anew")
+    run.add_argument("--retries", type=int, default=0, metavar="N", help="try a job that fails N times more")
+    run.add_argument("--max-failures", type=int, metavar="N", help="begin no other job when N have failed")
     add_stream(commands)
     return parser
 

@@ -1,8 +1,10 @@
 """Where the files that come with the package lie, and how a file is written whole or not at all."""
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -51,3 +53,16 @@ def check_writable(folder: str | Path, what: str) -> None:
         trial.unlink()
     except OSError as error:
         raise ValueError(f"{what}, '{folder}', cannot be written to ({error.strerror or error}).") from None
+
+
+@contextmanager
+def locked(file: str | Path) -> Iterator[None]:
+    """Be the only one at something while others wait; who dies, however it dies, is at it no longer.
+
+    >>> with locked("runs/theory.lock"):
+    ...     pass
+    """
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from hashlib import sha256
@@ -33,8 +34,8 @@ def path_of(name: str, value) -> Path | None:
     if not isinstance(value, (str, Path)) or name not in ("root", "image", "model"):
         return None
     rest = re.sub(r"^(hf:|open_clip:local-dir:|open_clip:[^@]*@)", "", str(value)) if name == "model" else value
-    file = Path(rest).expanduser() if name == "model" else Path(value)
-    local = name != "model" or ((rest != value or file.suffix in WEIGHTS) and file.exists())
+    file = Path(os.path.expanduser(rest)) if name == "model" else Path(value)
+    local = name != "model" or ((rest != value or file.suffix in WEIGHTS) and os.path.exists(file))
     return file.resolve() if local else None
 
 
@@ -52,7 +53,7 @@ def run_name(notebook: str, parameters: dict) -> str:
     given = usual | parameters
     label = {name: slug(value) for name, value in given.items() if name in ("model", "arch")}
     if file := path_of("model", given["model"]):
-        label["model"] = slug(file.stem if file.is_file() else file.name)
+        label["model"] = slug(file.stem if os.path.isfile(file) else file.name)
     label["dataset"] = slug(dataset_label(given))
     differ = {name: value for name, value in parameters.items()
               if name not in ("results", "fast") and value != usual.get(name, ...)}
@@ -66,7 +67,7 @@ def dataset_label(given: dict) -> str:
     """A data set in words: its name, and what its root or the picture of one's own is called."""
     kind = "own" if given.get("image") else given["dataset"]
     source = path_of("image", given.get("image")) or path_of("root", given.get("root"))
-    name = "" if source is None else source.stem if source.is_file() else source.name
+    name = "" if source is None else source.stem if os.path.isfile(source) else source.name
     return kind if name in ("", kind) else f"{kind}-{name}"
 
 
@@ -80,10 +81,26 @@ def run_folder(root: str | Path, notebook: str, parameters: dict) -> Path:
     try:
         made = json.loads(record.read_text(encoding="utf-8")).get("parameters", {}) if record.is_file() else {}
         asked = json.loads(json.dumps(parameters, default=str))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"'{record}' is not a record of a run ({error}); move it away or write elsewhere.") from None
     for name, value in asked.items():
         if name != "results" and name in made and made[name] != value and not path_of(name, value):
             raise ValueError(f"'{folder}' holds results of other parameters ({name} was {made[name]!r}, now it is "
                              f"{value!r}); move that folder away, or name another place with --results.")
     return folder
+
+
+def asked(name: str, parameters: dict) -> dict:
+    """All parameters of a notebook but its folder of results: those given, and the defaults of the others."""
+    known = defaults(name) | hard_defaults(name, parameters) | parameters
+    return {key: value for key, value in known.items() if key != "results"}
+
+
+def runs_of(root: str | Path) -> Path:
+    """The folder of what runs leave behind beside their results: executed copies, logs, finished pairs."""
+    return Path(root).resolve().parent / "runs"
+
+
+def executed_copy(notebook: str, parameters: dict, root: str | Path) -> Path:
+    """Where the executed notebook goes, of all its parameters."""
+    return runs_of(root) / f"{notebook}-{run_name(notebook, parameters)}.ipynb"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...common.files import HERE, write_whole
-from ...common.packages import need
+from ...common.packages import first_line, need
 from .books import BOOKS
 
 TEMPLATE = HERE / "apps" / "batch" / "report.html"
@@ -28,8 +28,12 @@ def collect(root: Path | str) -> list[dict]:
             continue
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"'{file}' is not a record of a run ({error}); run its notebook again.") from None
+            astray = [name for name in record["files"] if Path(name).name != name]
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise ValueError(f"'{file}' is not a record of a run ({first_line(error)}); run its notebook again."
+                             ) from None
+        if astray:
+            raise ValueError(f"'{file}' names {astray[0]!r}, a file outside its folder; run its notebook again.")
         found.append(record | {"folder": file.parent, "run": file.parent.name})
     if not found:
         raise ValueError(f"there are no results in '{root}'; run the other notebooks first.")
@@ -49,7 +53,7 @@ def page(records: list[dict], title: str, rows: int = 30, verdict: Sequence[str]
 
 def contents(record: dict, rows: int) -> dict:
     """What the page shows of one run."""
-    folder, known = record["folder"], ("notebook", "run", "folder", "files", "versions")
+    folder, known = record["folder"], ("notebook", "run", "folder", "files", "versions", "key", "made_in")
     facts = {name: value for name, value in record.items() if name not in known}
     read = lambda file: base64.b64encode((folder / file).read_bytes()).decode()
     return {"name": f"{record['notebook']}, {record['run']}",

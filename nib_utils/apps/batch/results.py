@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from ...common.files import HERE, write_whole
 from ...common.progress import BATCH
-from .names import run_folder
+from .keys import key_of, made_in
+from .names import run_folder, runs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +40,9 @@ class Results:
         if not str(root).strip():
             raise ValueError("results is empty; name the folder that products go to.")
         self.folder = run_folder(root, notebook, parameters)
-        self.cache = Path(root).resolve().parent / "runs" / "pairs"  # finished pairs of interrupted runs
-        self.notebook, self.parameters, self.files = notebook, parameters, []
+        self.cache = runs_of(root) / "pairs"  # finished pairs of interrupted runs
+        self.root, self.notebook, self.parameters, self.files = Path(root), notebook, parameters, []
+        self.key = key_of(notebook, parameters, root)
         self.start = time.perf_counter()
 
     @property
@@ -68,16 +71,41 @@ class Results:
         self.files.append(file)
 
     def close(self, **facts) -> None:
-        """Write the JSON record: parameters, versions, commit, seconds, and further `facts`."""
+        """Write the JSON record: parameters, further `facts`, seconds, and what made them (see `provenance`).
+
+        Raises RuntimeError, and writes none, where the model or the data were changed since the beginning.
+        """
+        now = key_of(self.notebook, self.parameters, self.root)
+        if changed := [part for part in ("model", "data") if now[part] != self.key[part]]:
+            raise RuntimeError(f"{self.notebook}: the {' and the '.join(changed)} changed on disk while it ran, so "
+                               "nobody knows what its numbers are of; run it again.")
+        seconds = round(time.perf_counter() - self.start, 1)
         record = {"notebook": self.notebook, "parameters": self.parameters, **facts, "files": sorted(self.files),
-                  "seconds": round(time.perf_counter() - self.start, 1), "commit": commit(),
-                  "python": platform.python_version(), "machine": platform.machine(),
-                  "versions": {name: found for name in PACKAGES if (found := installed(name))}}
+                  "seconds": seconds, **provenance(), "key": self.key}
         self.folder.mkdir(parents=True, exist_ok=True)
+        if os.environ.get(BATCH):  # what is run by hand may differ from its file, so that `run` takes nothing from it
+            record["made_in"] = made_in(self.root, begin=True)
+            for part in self.folder.glob(".*.part*"):  # of a run that was killed as it wrote; no other is at it now
+                part.unlink(missing_ok=True)
         text = json.dumps(record, indent=1, default=str, ensure_ascii=False) + "\n"
         write_whole(self.record, lambda part: part.write_text(text, encoding="utf-8"))
         if os.environ.get(BATCH):
             print(f"results: {self.folder}", flush=True)
+
+
+def provenance() -> dict:
+    """Whose numbers these are: commit, versions of Python and of packages, kind of machine."""
+    return {"commit": commit(), "python": platform.python_version(), "machine": machine(),
+            "versions": {name: found for name in PACKAGES if (found := installed(name))}}
+
+
+def machine() -> str:
+    """System, processor, cores and their share, and a GPU where torch has one; no name of a machine or a person."""
+    torch = sys.modules.get("torch")
+    words = [platform.system(), platform.machine(), f"{os.cpu_count()} cores"]
+    words += [f"{torch.get_num_threads()} threads"] if torch else []
+    words += [torch.cuda.get_device_name()] if torch and torch.cuda.is_available() else []
+    return ", ".join(words)
 
 
 def commit() -> str | None:

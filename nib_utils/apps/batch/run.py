@@ -1,74 +1,132 @@
-"""`run`: notebooks executed headlessly by papermill, their products under `results/`."""
+"""`run`: a grid of notebooks executed headlessly by papermill, their products under `results/`."""
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import time
 from pathlib import Path
 
-from ...common.files import check_writable, data_file
-from ...common.packages import need
+from ...common.engines import check_engine
+from ...common.files import check_writable, data_file, locked
+from ...common.packages import first_line, need
 from ...common.progress import BATCH
-from .books import JOBS, NOTEBOOKS, defaults, hard_defaults
+from .axes import points, read_grid, read_yaml
+from .books import JOBS, NOTEBOOKS, hard_defaults
 from .grid import Job, Outcome, run_jobs
-from .names import run_folder, run_name
-from .request import check_request, check_sources
+from .keys import made_in, reason
+from .names import asked, executed_copy, run_folder, run_name, runs_of
+from .request import SOURCES, check_request, check_sources
 
 WORDS = {"": False, "0": False, "no": False, "false": False, "off": False,
          "1": True, "yes": True, "true": True, "on": True}  # what FAST may be
 
 
 def run_notebooks(given: argparse.Namespace) -> None:
-    """`run`: the notebooks, one after another, when what is asked makes sense for all of them."""
-    yaml = need("yaml", "'nib-utils[notebooks]'")
-    if given.workers < 1:
-        raise ValueError(f"--workers is {given.workers}; it takes a whole number from 1.")
-    named = {k: v for k in ("model", "dataset", "root", "n", "results") if (v := getattr(given, k)) is not None}
+    """`run`: the jobs of a grid whose results are not there, when what is asked makes sense for all of them."""
+    for name, value, least in (("--workers", given.workers, 1), ("--retries", given.retries, 0),
+                               ("--max-failures", given.max_failures, 1)):
+        if value is not None and value < least:
+            raise ValueError(f"{name} is {value}; it takes a whole number from {least}.")
+    check_engine(given.engine, given.workers)
+    jobs = checked(asked_for(given), given)
+    root = jobs[0].parameters["results"]
+    told = why(jobs)
+    if given.dry_run:
+        for job, one in zip(jobs, told):
+            print(f"{label(job):50} {'as before' if one is None else f'would run ({one})'}")
+        return
+    check_writable(root, "the folder of results")
+    made_in(root, begin=True)
+    done = run_jobs([job for job, one in zip(jobs, told) if one], work, given.workers, given.engine, given.retries,
+                    given.max_failures, runs_of(root) / "submitit")
+    skipped = [Outcome(job, 0.0, said="as before") for job, one in zip(jobs, told) if one is None]
+    finish(sorted(done + skipped, key=lambda one: jobs.index(one.job)))
+
+
+def asked_for(given: argparse.Namespace) -> list[tuple[str, dict]]:
+    """The grid of the command line, of its file, or of both (a flag takes the place of a line), as parameters."""
+    grid = read_grid(given.grid) if given.grid else {}
+    flags = {"notebooks": given.notebooks, "models": listed(given.model), "datasets": listed(given.dataset),
+             "methods": listed(given.method), "seeds": [read_yaml(seed, "a seed") for seed in listed(given.seed)]}
+    grid |= {name: items for name, items in flags.items() if items}
+    named = {name: value for name in ("root", "n", "results") if (value := getattr(given, name)) is not None}
     for name, value in given.parameter:
         if not value.strip():
             raise ValueError(f"the VALUE of -p {name} is empty; write null for none.")
-    parameters = named | {name: yaml.safe_load(value) for name, value in given.parameter}
+    common = ({"results": grid["results"]} if "results" in grid else {}) | grid.get("parameters", {}) | named
+    common |= {name: read_yaml(value, "a VALUE") for name, value in given.parameter}
     if fast_asked():
-        parameters.setdefault("fast", True)
-    parameters.setdefault("results", "results-fast" if parameters.get("fast") is True else "results")
-    jobs = [(job, own | parameters) for name in given.notebooks for job, own in every_job(name, parameters)]
-    for name, wanted in jobs:
-        check_request(name, wanted)
-    root = str(Path(parameters["results"]).resolve())
-    for name, wanted in jobs:
-        run_folder(root, name, asked(name, wanted))
-    check_sources(parameters)
-    check_writable(root, "the folder of results")
-    finish(run_jobs([job_of(name, wanted | {"results": root}, given.workers) for name, wanted in jobs], work,
-                    given.workers))
+        common.setdefault("fast", True)
+    common.setdefault("results", "results-fast" if common.get("fast") is True else "results")
+    return [(name, common | own) for name, own in points(grid)]
 
 
-def job_of(name: str, parameters: dict, workers: int) -> Job:
-    """A job; of several at a time each has a log beside its executed copy."""
-    log = executed_copy(name, parameters).with_suffix(".log") if workers > 1 else None
-    return Job(name, parameters, log)
+def listed(values: list[str]) -> list[str]:
+    """Repeated flags as one list, each split at its commas unless it is a path."""
+    return [part for value in values for part in ([value] if os.path.exists(value) else value.split(","))]
 
 
-def work(job: Job) -> None:
+def checked(wanted: list[tuple[str, dict]], given: argparse.Namespace) -> list[Job]:
+    """The jobs, each once, when all of them make sense and all that they read is there."""
+    wanted = [(job, own | parameters) for name, parameters in wanted for job, own in every_job(name, parameters)]
+    for name, parameters in wanted:
+        check_request(name, parameters)
+    jobs = {}
+    for name, parameters in wanted:
+        parameters = parameters | {"results": str(Path(parameters["results"]).resolve())}
+        folder = run_folder(parameters["results"], name, asked(name, parameters))
+        log = executed_copy(name, asked(name, parameters), parameters["results"]).with_suffix(".log")
+        here = given.workers == 1 and given.engine == "processes"
+        jobs.setdefault(folder, Job(name, parameters, None if here else log, given.force))
+    sources = {json.dumps({name: job.parameters[name] for name in SOURCES if name in job.parameters}, sort_keys=True)
+               for job in jobs.values()}
+    for source in sorted(sources):  # each once: a model is loaded for it
+        check_sources(json.loads(source))
+    return list(jobs.values())
+
+
+def why(jobs: list[Job]) -> list[str | None]:
+    """Why each job is to be run, None where it is not: its results are there, and so is what it reads."""
+    told = []
+    for i, job in enumerate(jobs):
+        before = [other.notebook for other, one in zip(jobs[:i], told) if one and job.follows(other)]
+        found = reason(job.notebook, asked(job.notebook, job.parameters), job.parameters["results"])
+        told.append(found or ("forced" if job.force else f"reads {before[0]}" if before else None))
+    return told
+
+
+def label(job: Job) -> str:
+    return f"{job.notebook}, {run_name(job.notebook, asked(job.notebook, job.parameters))}"
+
+
+def work(job: Job) -> str:
     """Do a job, in this process or in a worker's, whose words go to the job's log."""
     if job.log is not None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open("w") as log:
             for stream in (1, 2):  # of this process and of its kernel
                 os.dup2(log.fileno(), stream)
-    execute(job.notebook, job.parameters)
+    given, root = asked(job.notebook, job.parameters), job.parameters["results"]
+    with locked(executed_copy(job.notebook, given, root).with_suffix(".lock")):
+        if not job.force and reason(job.notebook, given, root) is None:
+            return "as before"  # made by another run meanwhile
+        execute(job.notebook, job.parameters)
+    return "done"
 
 
 def finish(done: list[Outcome]) -> None:
     """How it went, a line a job where there are several; raises RuntimeError when one failed."""
     failed = [one for one in done if one.error]
-    if len(done) > 1:
+    if len(done) > 1 or done[0].said != "done":
         for one in done:
-            label = f"{one.job.notebook}, {run_name(one.job.notebook, asked(one.job.notebook, one.job.parameters))}"
-            print(f"{label:50} {one.seconds:7.0f} s  {'failed: ' + one.error if one.error else 'done'}", flush=True)
+            print(f"{label(one.job):50} {one.seconds:7.0f} s  {'failed: ' + one.error if one.error else one.said}",
+                  flush=True)
     if failed:
-        raise RuntimeError(failed[-1].error if len(done) == 1 else f"{len(failed)} of {len(done)} notebooks failed.")
+        left = sum(one.said == "not begun" for one in done)
+        raise RuntimeError(failed[-1].error if len(done) == 1 else f"{len(failed)} of {len(done)} notebooks failed"
+                           + (f", {left} were not begun." if left else "."))
 
 
 def every_job(name: str, parameters: dict) -> list[tuple[str, dict]]:
@@ -90,27 +148,17 @@ def fast_asked() -> bool:
     return WORDS[word.lower()]
 
 
-def asked(name: str, parameters: dict) -> dict:
-    """All parameters of a notebook but its folder of results: those given, and the defaults of the others."""
-    known = defaults(name) | hard_defaults(name, parameters) | parameters
-    return {key: value for key, value in known.items() if key != "results"}
-
-
-def executed_copy(name: str, parameters: dict) -> Path:
-    """Where the executed notebook goes: `runs/`, beside the folder of results."""
-    folder = Path(parameters["results"]).resolve().parent / "runs"
-    return folder / f"{name}-{run_name(name, asked(name, parameters))}.ipynb"
-
-
 def execute(name: str, parameters: dict) -> Path:
     """Run one notebook with parameters, `results` (a folder) among them; returns the executed copy.
 
-    Raises RuntimeError when a cell fails (the executed copy is kept), and what `check_request` raises.
+    Raises RuntimeError when a cell fails or the kernel ends (the executed copy is kept), and what `check_request`
+    raises.
     """
     papermill = need("papermill", "'nib-utils[notebooks]'")
     check_request(name, parameters)
     parameters = hard_defaults(name, parameters) | parameters
-    executed = executed_copy(name, parameters)
+    executed = executed_copy(name, asked(name, parameters), parameters["results"])
+    part = executed.with_name(f".{executed.stem}.part.ipynb")  # what is half-written does not look like a copy
     check_writable(executed.parent, "the folder of executed copies")
     os.environ[BATCH] = "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -118,13 +166,19 @@ def execute(name: str, parameters: dict) -> Path:
     start = time.perf_counter()
     print(f"== {name}", flush=True)
     try:
-        papermill.execute_notebook(str(NOTEBOOKS / f"{name}.ipynb"), str(executed), parameters=parameters,
+        papermill.execute_notebook(str(NOTEBOOKS / f"{name}.ipynb"), str(part), parameters=parameters,
                                    kernel_name="python3", cwd=os.getcwd(), log_output=True, progress_bar=False,
                                    shutdown_kernel="immediate")  # asked to go in mid-cell, it would leave a traceback
     except papermill.PapermillExecutionError as error:
         raise RuntimeError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue} "
                            f"(the whole trace is in {executed})") from None
+    except RuntimeError as error:
+        raise RuntimeError(f"notebook {name}: its kernel ended ({first_line(error)}), perhaps for want of memory; "
+                           f"what it did until then is in {executed}.") from None
     except OSError as error:
         raise OSError(f"the executed copy '{executed}' cannot be written ({error.strerror or error}).") from None
+    finally:
+        if part.is_file():
+            part.replace(executed)
     print(f"== {name}: done in {time.perf_counter() - start:.0f} s; executed copy {executed}", flush=True)
     return executed

@@ -54,3 +54,33 @@ def test_one_that_fails_stops_no_other(workers, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"layers", "shortcut", "report"}
     if workers > 1:
         assert (tmp_path / "layers").read_text() == str(max(1, os.cpu_count() // workers))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_fails_is_tried_again_and_then_no_other_begins(workers, tmp_path):
+    def work(job):
+        tried = tmp_path / f"{job.parameters['seed']}-{len(list(tmp_path.iterdir()))}"
+        tried.touch()
+        if job.parameters["seed"] == 0 and len(list(tmp_path.glob("0-*"))) < 2 or job.parameters["seed"] == 1:
+            raise RuntimeError("unlucky")
+        return "as before" if job.parameters["seed"] == 2 else None
+
+    jobs = [Job("theory", {"seed": seed}) for seed in range(4)]
+    done = {one.job.parameters["seed"]: one for one in run_jobs(jobs, work, workers, retries=2)}
+    assert {seed: (one.error, one.said) for seed, one in done.items()} == {
+        0: (None, "done"), 1: ("unlucky", "done"), 2: (None, "as before"), 3: (None, "done")}
+    assert len(list(tmp_path.glob("0-*"))) == 2 and len(list(tmp_path.glob("1-*"))) == 3
+    for file in tmp_path.iterdir():
+        file.unlink()
+    done = run_jobs(jobs[1:], work, 1, max_failures=1)
+    assert [(one.job.parameters["seed"], one.error or one.said) for one in done] == [(1, "unlucky"), (2, "not begun"), (3, "not begun")]
+
+
+def test_a_worker_that_is_killed_fails_its_own_job_alone():
+    def work(job):
+        if job.parameters["seed"] == 1:
+            os.kill(os.getpid(), 9)
+
+    jobs = [Job("theory", {"seed": seed}) for seed in range(3)]
+    errors = {one.job.parameters["seed"]: one.error for one in run_jobs(jobs, work, 2)}
+    assert errors[0] is errors[2] is None and errors[1].startswith("notebook theory: its process ended (TerminatedWorkerError")

@@ -1,0 +1,1 @@
+"""A grid of small jobs, and what may befall it."""
