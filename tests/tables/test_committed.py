@@ -59,7 +59,7 @@ def test_words_of_the_quickstart_made_again(clip):
     made, folder = record("quickstart")
     kept = pd.read_csv(folder / "words.csv")
     scene = nib.load_pairs("shapes", n=made["parameters"]["pair"] + 1).iloc[made["parameters"]["pair"]]
-    for method in ("nib", "m2ib"):
+    for method in ("nib_held", "nib", "m2ib"):
         ex = nib.explain(clip, [scene.image], [scene.caption], method)
         same = kept[(kept["method"] == method) & (kept["caption"] == scene.caption)]
         assert same.token.tolist() == ex.tokens[0]
