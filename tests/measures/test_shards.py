@@ -35,7 +35,7 @@ def test_two_processes_give_the_rows_of_one(one_thread):
     pairs, options = nib.load_pairs("shapes", n=4), dict(seed=3, chunk=2, image_options={"seed": 5}, measures=["published"])
     expected = nib.evaluate(clip_of("mini"), pairs, "random", **options)
     same(nib.evaluate_shards("mini", pairs, "random", workers=2, **options), expected)
-    assert expected.published_image_drop.nunique() == 4
+    assert expected.published_image_drop.nunique() > 1
 
 
 def test_a_list_of_seeds_is_parted_with_the_pairs(one_thread):
