@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,14 @@ from PIL import Image
 from ...common.drawing import cover, ground
 
 LONGEST = 560  # pixels of the longer side; a photograph of a camera has ten times as many
+
+
+class Look(NamedTuple):
+    """How a map is shown, which no model need be asked for."""
+
+    opacity: float = 0.8  # of the strongest, 0..1
+    absolute: bool = False  # only how much, not whether for or against
+    outline: bool = False  # a line around what has half of the strongest: for a red map on a red thing
 
 
 @dataclass(frozen=True)
@@ -52,17 +61,27 @@ def backdrop(picture: np.ndarray, seen: tuple[float, float, float, float] | None
     return Backdrop(small, box)
 
 
-def painted(behind: Backdrop, heat: np.ndarray, opacity: float, absolute: bool) -> str:
+def painted(behind: Backdrop, heat: np.ndarray, look: Look) -> str:
     """A map (H, W) in -1..1 over the part of the picture that is seen, as the address of a JPEG for a page."""
     left, top, width, height = behind.seen
     stretched = Image.fromarray(heat.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    colours = cover(np.clip(np.asarray(stretched), -1, 1), opacity, absolute)
+    heat = np.clip(np.asarray(stretched), -1, 1)
+    colours = cover(heat, look.opacity, look.absolute)
     whole, inside = behind.pixels.copy(), np.s_[top : top + height, left : left + width]
     share = colours[..., 3:]
     whole[inside] = np.round((1 - share) * whole[inside] + share * 255 * colours[..., :3]).astype(np.uint8)
+    if look.outline:
+        strong = np.abs(heat) >= 0.5
+        whole[inside][edge(~strong)], whole[inside][edge(strong)] = 255, 0
     file = io.BytesIO()
     Image.fromarray(whole).save(file, "JPEG", quality=90, subsampling=0)
     return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def edge(part: np.ndarray) -> np.ndarray:
+    """Those of a part's pixels (h, w) bool that have a neighbour outside of it."""
+    p = np.pad(part, 1, mode="edge")
+    return part & ~(p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:])
 
 
 def css(share: float, absolute: bool) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from ...common.files import HERE
 from ...common.packages import first_line
 from ..batch.results import Results
 from .memory import Memory
-from .paint import backdrop, scale
+from .paint import Look, backdrop, scale
 from .pictures import DRAWN, Picture, uploaded
 from .save import save
 from .session import Session
@@ -50,6 +50,7 @@ class Panel(widgets.VBox):
                                            style={"description_width": "4em"}, layout=widgets.Layout(width="18em"))
         self.colours = widgets.ToggleButtons(options=[("signed", False), ("absolute", True)],
                                              style={"button_width": "6em"})
+        self.outline = widgets.Checkbox(False, description="outline", indent=False, layout=widgets.Layout(width="6em"))
         self.legend, self.message = widgets.HTML(), widgets.HTML()
         self.saves = widgets.Button(description="save", icon="download", layout=widgets.Layout(width="8em"),
                                     tooltip="figure and scores, into results")
@@ -59,14 +60,14 @@ class Panel(widgets.VBox):
         super().__init__([
             widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>"),
             row(self.source, self.number, self.upload, self.model, self.two), self.message, self.views,
-            row(self.opacity, self.colours, self.legend, self.saves)])
+            row(self.opacity, self.colours, self.outline, self.legend, self.saves)])
         self.add_class("nib-explorer")
         self.begin(captions, method, options)
         for field, heard in ((self.source, self.ask), (self.number, self.ask), (self.model, self.ask),
                              (self.two, self.beside), (self.upload, self.receive), (self.opacity, self.draw),
-                             (self.colours, self.draw)):
+                             (self.colours, self.draw), (self.outline, self.draw)):
             field.observe(lambda change, heard=heard: heard(), names="value")
-        self.saves.on_click(lambda button: self.attempt(self.save))
+        self.saves.on_click(lambda button: self.attempt(self.press_save))
 
     def begin(self, captions: list[str], method: str, options: dict) -> None:
         """Fill in the fields, and show the first answers."""
@@ -137,8 +138,9 @@ class Panel(widgets.VBox):
         return self.attempt(self.look)
 
     def look(self) -> None:
+        look = Look(self.opacity.value, self.colours.value, self.outline.value)
         for side in self.shown:
-            side.draw(self.opacity.value, self.colours.value)
+            side.draw(look)
         self.legend.value = scale(self.colours.value)
 
     def receive(self) -> None:
@@ -161,12 +163,15 @@ class Panel(widgets.VBox):
                 self.pictures, self.source.options, self.source.value = before
             raise
 
-    def save(self) -> None:
-        """Write what is seen: see `save.py`; where to is said in the panel."""
+    def save(self) -> list[str]:
+        """Write what is seen into the store (see `save.py`), and a record of all that was; the files' names."""
         names = [save(self.store, side.asked, side.answer) for side in self.shown]
         self.saved |= {name: side.asked.parameters for name, side in zip(names, self.shown)}
         self.store.close(views=self.saved)
-        self.say(f"saved in {self.store.folder}: {', '.join(f'{name}.png and .csv' for name in names)}")
+        return [f"{name}.{kind}" for name in names for kind in ("png", "csv")]
+
+    def press_save(self) -> None:
+        self.say(f"saved in {self.store.folder}: {', '.join(self.save())}")
 
     def attempt(self, act: Callable[[], None]) -> bool:
         """Do what was asked, or say in one sentence why not; what is seen stays as it was."""

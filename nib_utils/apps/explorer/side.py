@@ -9,14 +9,14 @@ import numpy as np
 
 from ...methods import METHODS
 from .options import Options
-from .paint import Backdrop, painted
+from .paint import Backdrop, Look, painted
 from .pictures import Picture
 from .session import Answer, Asked, Session
 from .stage import Stage
 from .words import Words
 
 
-class Side(widgets.VBox):
+class Side(widgets.HBox):
     """Fields for a caption, a method and its options; below them words and picture.
 
     `ask` is called when something was changed that the model must answer, `look` when a word or a patch was clicked,
@@ -32,7 +32,8 @@ class Side(widgets.VBox):
         self.drawer = widgets.Accordion([self.options], selected_index=None)
         self.drawer.set_title(0, "options of the method")
         self.words, self.stage, self.said = Words(self.at_word), Stage(self.at_patch), widgets.HTML()
-        super().__init__([self.caption, self.method, self.drawer, self.words, self.said, self.stage])
+        asks = widgets.VBox([self.caption, self.method, self.drawer, self.words, self.said]).add_class("nib-asks")
+        super().__init__([asks, self.stage])
         self.add_class("nib-side")
         self.caption.observe(lambda change: ask(), names="value")
         self.method.observe(lambda change: ask(), names="value")
@@ -64,7 +65,7 @@ class Side(widgets.VBox):
         if not self.look():
             self.focus = before
 
-    def draw(self, opacity: float, absolute: bool) -> None:
+    def draw(self, look: Look) -> None:
         """Show what there is: no model is run, unless a word or a patch is looked at for the first time."""
         kind, number = self.focus or (None, None)
         heat, said = self.answer.heat, f"similarity <b>{self.answer.similarity:.3f}</b>"
@@ -75,9 +76,9 @@ class Side(widgets.VBox):
             known, line = self.of_patch(number)
         else:
             line = "Click a word to see where it is, a patch to see which words it speaks for."
-        picture = painted(self.behind, heat, opacity, absolute)
+        picture = painted(self.behind, heat, look)
         words = [(word.text, share, word.known) for word, share in zip(self.answer.words, known)]
-        self.words.show(words, absolute, number if kind == "word" else None, kind is None)
+        self.words.show(words, look.absolute, number if kind == "word" else None, kind is None)
         self.said.value = f'<p class="nib-said">{said}<br>{line}</p>' + "".join(
             f'<p class="nib-note">{escape(note)}</p>' for note in self.notes())
         self.stage.show(picture, self.behind, self.answer.ex.clip.image.grid,
@@ -87,8 +88,8 @@ class Side(widgets.VBox):
     def of_word(self, word: int) -> str:
         """What a word adds, in words."""
         found, matrix = self.session.matrix(self.asked)
-        return (f"“{escape(self.answer.words[word].text)}”: the patches give it <b>{matrix[word].sum():+.3f}</b> of the "
-                f"similarity{self.by(found.method)}.")
+        text, gives = escape(self.answer.words[word].text), matrix[word].sum()
+        return f"“{text}”: the patches give it <b>{gives:+.3f}</b> of the similarity{self.by(found.method)}."
 
     def of_patch(self, patch: int) -> tuple[list[float], str]:
         """What a patch gives to each word, as shares of the strongest of all patches and words; and that in words."""

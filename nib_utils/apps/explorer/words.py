@@ -32,6 +32,5 @@ class Words(widgets.VBox):
                          f"{'' if known else '; border: 1px dashed black !important'}}}"
                          f'{here}({i})::after {{content: "{"" if known else "? "}{number}"}}')
         if whole or chosen is not None:
-            rules.append(f"{here}({1 if whole else chosen + 2}) {{outline: 2px solid currentColor; "
-                         "box-shadow: 0 0 0 4px rgba(128, 128, 128, .45) !important}")
+            rules.append(f"{here}({1 if whole else chosen + 2}) {{outline: 3px solid #1976d2; outline-offset: 1px}}")
         self.style_of.value = f"<style>{' '.join(rules)}</style>"
