@@ -38,12 +38,12 @@ class Panel(widgets.VBox):
         self.pictures: dict[str, Picture] = {}
         for picture in pictures:
             self.pictures[distinct(picture.name, [*self.pictures, *DRAWN])] = picture
-        narrow = dict(style={"description_width": "4em"}, layout=widgets.Layout(width="14em"))
-        self.source = widgets.Dropdown(options=[*self.pictures, *DRAWN], description="picture", **narrow)
-        self.number = widgets.BoundedIntText(scene, min=0, max=10**6, description="number", **narrow)
+        narrow = lambda: dict(style={"description_width": "4em"}, layout=widgets.Layout(width="14em"))
+        self.source = widgets.Dropdown(options=[*self.pictures, *DRAWN], description="picture", **narrow())
+        self.number = widgets.BoundedIntText(scene, min=0, max=10**6, description="number", **narrow())
         self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="upload a picture",
                                          layout=widgets.Layout(width="12em"))
-        self.model = widgets.Dropdown(options=list(session.given), description="model", **narrow)
+        self.model = widgets.Dropdown(options=list(session.given), description="model", **narrow())
         self.two = widgets.Checkbox(len(captions) > 1, description="two side by side", indent=False,
                                     layout=widgets.Layout(width="10em"))
         self.opacity = widgets.FloatSlider(0.8, min=0, max=1, step=0.05, description="opacity", readout_format=".2f",
@@ -56,7 +56,7 @@ class Panel(widgets.VBox):
                                     tooltip="figure and scores, into results")
         self.sides = [Side(session, self.ask, self.draw) for _ in range(2)]
         row = lambda *parts: widgets.HBox(parts).add_class("nib-row")
-        self.views = row(*self.sides[:1]).add_class("nib-sides")
+        self.views = row(*self.shown).add_class("nib-sides")
         super().__init__([
             widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>"),
             row(self.source, self.number, self.upload, self.model, self.two), self.message, self.views,
@@ -107,7 +107,8 @@ class Panel(widgets.VBox):
         """The second side comes or goes; at first it has the caption of the first."""
         if self.two.value and self.sides[1].asked is None:
             with self.filled():
-                self.sides[1].caption.value = self.sides[0].caption.value
+                self.sides[1].caption.value = self.sides[0].asked.caption
+        self.views.children = self.shown  # at once, so that what is wrong with it can be mended
         self.ask()
 
     def explain(self) -> None:
@@ -123,7 +124,6 @@ class Panel(widgets.VBox):
         behind = self.backdrops.get((model, picture), lambda: backdrop(*answers[0].ex.whole()))
         for side, each, answer in zip(self.shown, asked, answers):
             side.take(each, answer, behind)
-        self.views.children = self.shown
         self.number.layout.display = None if self.source.value in DRAWN else "none"
         self.look()
 
@@ -140,7 +140,8 @@ class Panel(widgets.VBox):
     def look(self) -> None:
         look = Look(self.opacity.value, self.colours.value, self.outline.value)
         for side in self.shown:
-            side.draw(look)
+            if side.answer:
+                side.draw(look)
         self.legend.value = scale(self.colours.value)
 
     def receive(self) -> None:
@@ -165,8 +166,9 @@ class Panel(widgets.VBox):
 
     def save(self) -> list[str]:
         """Write what is seen into the store (see `save.py`), and a record of all that was; the files' names."""
-        names = [save(self.store, side.asked, side.answer) for side in self.shown]
-        self.saved |= {name: side.asked.parameters for name, side in zip(names, self.shown)}
+        sides = [side for side in self.shown if side.answer]
+        names = [save(self.store, side.asked, side.answer) for side in sides]
+        self.saved |= {name: side.asked.parameters for name, side in zip(names, sides)}
         self.store.close(views=self.saved)
         return [f"{name}.{kind}" for name in names for kind in ("png", "csv")]
 

@@ -1,6 +1,7 @@
 """What is saved of a view: the figure of the batch, and its scores as a table."""
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import torch.nn.functional as F
 
@@ -16,7 +17,9 @@ def save(store: Results, asked: Asked, answer: Answer) -> str:
     """
     name = view_name(asked)
     store.table(name, scores(answer))
-    store.figure(name, answer.ex.plot())
+    figure = answer.ex.plot()
+    store.figure(name, figure)
+    plt.close(figure)  # else a notebook would show it, too
     return name
 
 

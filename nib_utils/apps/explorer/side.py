@@ -25,9 +25,9 @@ class Side(widgets.HBox):
 
     def __init__(self, session: Session, ask: Callable[[], None], look: Callable[[], bool]):
         self.session, self.look = session, look
-        wide = dict(style={"description_width": "5em"}, layout=widgets.Layout(width="auto"))
-        self.caption = widgets.Text(description="caption", continuous_update=False, placeholder="a sentence", **wide)
-        self.method = widgets.Dropdown(options=list(METHODS), description="method", **wide)
+        wide = lambda: dict(style={"description_width": "5em"}, layout=widgets.Layout(width="auto"))
+        self.caption = widgets.Text(description="caption", continuous_update=False, placeholder="a sentence", **wide())
+        self.method = widgets.Dropdown(options=list(METHODS), description="method", **wide())
         self.options = Options(ask)
         self.drawer = widgets.Accordion([self.options], selected_index=None)
         self.drawer.set_title(0, "options of the method")
@@ -105,7 +105,9 @@ class Side(widgets.HBox):
         return "" if method == self.asked.method else f" (words against patches by {method})"
 
     def notes(self) -> list[str]:
-        notes = list(self.answer.notes)
+        notes = [note for note in self.answer.notes if "centre crop" not in note]  # said below, whenever it is so
+        if self.behind.place[2:] != (1, 1):
+            notes.append("what is pale is cropped away before the model sees the picture.")
         if not all(word.known for word in self.answer.words):
             notes.append(f"?: {self.asked.model} has never learnt this word, so what is said of it means nothing.")
         return notes
