@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
-WAIT = 300  # seconds: a slow machine with much else to do
+WAIT = 240  # seconds for each step: a slow machine with much else to do; a quiet one takes one or two
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -72,64 +72,68 @@ def page(address):
 
 
 def test_upload_caption_method_word_patch_and_save(page, tmp_path):
-    shown, said = page.locator(".nib-stage img"), page.locator(".nib-said")
-    message, words = page.locator("[role=status]"), page.locator(".nib-words button")
-    shown.wait_for()
-    assert said.inner_text().startswith("similarity")
-    page.screenshot(path=tmp_path / "first.png")
+    from playwright.sync_api import expect
 
-    def type_in(caption):
-        page.get_by_label("caption").fill(caption)
-        page.get_by_label("caption").press("Enter")
+    expect.set_options(timeout=1000 * WAIT)
+    shown, said = page.locator(".nib-stage img").first, page.locator(".nib-said").first
+    caption, words = page.get_by_label("caption").first, page.locator(".nib-words button")
 
-    def after(act, locator=shown, what="src"):  # the image, or what is said, is another one
-        before = locator.get_attribute(what) if what == "src" else locator.inner_text()
+    def type_in(text):
+        caption.fill(text)
+        caption.press("Enter")
+
+    def another_map(act):
+        before = shown.get_attribute("src")
         act()
-        look = f"e => {'e.getAttribute(' + repr(what) + ')' if what == 'src' else 'e.innerText'}"
-        page.wait_for_function(f"([e, before]) => ({look})(e) !== before", arg=[locator.element_handle(), before])
+        expect(shown).not_to_have_attribute("src", before)
 
-    after(lambda: type_in("a heart, <b>bold</b> <img src=x onerror=alert(1)>"), said, "text")
-    assert "<b>" not in words.nth(4).inner_html() and page.locator(".nib-words img, .nib-explorer b b").count() == 0
-    after(lambda: type_in("a plain orange heart"))
-    assert [text.split("\n")[0] for text in words.all_inner_texts()] == ["whole caption", "a", "plain", "orange", "heart"]
+    shown.wait_for()
+    expect(said).to_contain_text("similarity")
+    type_in("a heart, <b>bold</b> <img src=x onerror=alert(1)>")
+    expect(words.nth(5)).to_contain_text("b")
+    expect(words.nth(12)).to_contain_text("img")
+    assert page.locator(".nib-words img, .nib-words b").count() == 0
+    another_map(lambda: type_in("a plain orange heart"))
+    expect(words).to_have_text(["whole caption", "a", "plain", "orange", "heart"])
 
-    after(lambda: words.nth(4).click(), said, "text")
-    assert "“heart”: the patches give it" in said.inner_text()
+    another_map(lambda: words.nth(4).click())
+    expect(said).to_contain_text("“heart”: the patches give it")
     box = shown.bounding_box()
-    spot = {"x": box["width"] * 3.5 / 7, "y": box["height"] * 4.5 / 7}
-    after(lambda: page.mouse.click(box["x"] + spot["x"], box["y"] + spot["y"]), said, "text")
-    assert "row 5, column 4 gives" in said.inner_text()
+    page.mouse.click(box["x"] + box["width"] * 3.5 / 7, box["y"] + box["height"] * 4.5 / 7)
+    expect(said).to_contain_text("row 5, column 4 gives")
     page.screenshot(path=tmp_path / "patch.png")
-    after(lambda: page.get_by_label("method").select_option("nib"))
-    after(lambda: page.get_by_label("outline").check())
+    another_map(lambda: page.get_by_label("method", exact=True).select_option("nib"))
+    another_map(lambda: page.get_by_label("outline").check())
 
     name = "<b>own</b>.png"
     Image.effect_mandelbrot((900, 300), (-2, -1, 1, 1), 40).save(tmp_path / "own.png")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="upload").click()
-    content = {"name": name, "mimeType": "image/png", "buffer": (tmp_path / "own.png").read_bytes()}
-    after(lambda: chooser.value.set_files(content))
-    assert page.get_by_label("picture").locator("option:checked").inner_text() == name
+    file = {"name": name, "mimeType": "image/png", "buffer": (tmp_path / "own.png").read_bytes()}
+    another_map(lambda: chooser.value.set_files(file))
+    expect(page.get_by_label("picture").locator("option:checked")).to_have_text(name)
     grid, box = page.locator(".nib-patches").bounding_box(), shown.bounding_box()
-    assert grid["height"] == pytest.approx(box["height"], rel=0.02)  # what is seen: the middle, as wide as it is high
-    assert grid["width"] == pytest.approx(grid["height"], rel=0.02) and grid["width"] < 0.6 * box["width"]
-    assert grid["x"] + grid["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=3)
+    assert grid["width"] == pytest.approx(box["width"] / 3, abs=2)  # what is seen of it is its middle
+    assert grid["height"] == pytest.approx(box["height"], abs=2)
+    assert grid["x"] == pytest.approx(box["x"] + box["width"] / 3, abs=2)
 
     before = shown.get_attribute("src")
     type_in(" ")
-    page.locator(".nib-wrong").wait_for()
-    assert "caption 0 is empty" in message.inner_text() and shown.get_attribute("src") == before
+    expect(page.locator(".nib-wrong")).to_contain_text("caption 0 is empty")
+    assert shown.get_attribute("src") == before
     page.get_by_role("button", name="save").click()
-    page.locator(".nib-well").wait_for()
+    expect(page.locator(".nib-well")).to_contain_text("saved in")
     folder = tmp_path / "results-lab" / "explorer" / "mini-shapes"
     table = next(folder.glob("b-own-b-.png-nib-*.csv"))
-    assert set(pd.read_csv(table).caption) == {"a plain orange heart"} and Image.open(table.with_suffix(".png")).width > 900
+    assert set(pd.read_csv(table).caption) == {"a plain orange heart"}
+    assert Image.open(table.with_suffix(".png")).width > 900
 
+    type_in("a large star")
+    expect(page.locator(".nib-wrong")).to_have_count(0)
     page.get_by_label("two side by side").check()
     page.locator(".nib-stage img").nth(1).wait_for()
-    page.screenshot(path=tmp_path / "two.png")
     page.set_viewport_size({"width": 390, "height": 844})  # a phone
+    page.screenshot(path=tmp_path / "phone.png")
     for part in page.locator(".nib-explorer .widget-text, .nib-stage, .nib-words button").all():
         box = part.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390
-    page.screenshot(path=tmp_path / "phone.png")
