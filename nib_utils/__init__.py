@@ -4,6 +4,7 @@ import lazy_loader
 # A room is imported when a name of it is first asked for: the command line answers without torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "apps.batch.results": ["Results"],
+    "apps.explorer.explorer": ["explorer"],
     "clip.clip": ["Clip"],
     "data.captions": ["pick_captions"],
     "data.pairs": ["load_pairs", "manifest"],

@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.ft2font import FT2Font
 
 SCALE, RANGE = "RdBu_r", dict(vmin=-1, vmax=1)  # diverging, white at zero
+SIZES = "viridis"  # of sizes without a sign, laid on as thinly as they are small
 LONGEST = 14  # letters of a word that are shown
 
 
@@ -46,15 +47,31 @@ def show_map(axis, heat, picture: np.ndarray | None = None, outline: bool = Fals
     heat = np.asarray(heat, dtype=float)
     if picture is None:
         axis.imshow(heat, cmap=SCALE, **RANGE)
-    else:  # strong colours, thinly laid on, rather than whitish ones, which would veil the picture
-        cover = plt.get_cmap(SCALE)(0.5 + (heat + np.sign(heat)) / 5)
-        cover[..., 3] = 0.8 * np.abs(heat)
+    else:
         axis.imshow(picture)
-        axis.imshow(cover)
+        axis.imshow(cover(heat))
     if outline and np.ptp(heat) > 0.5:  # else it has no such line, of which matplotlib would warn
         axis.contour(heat, levels=[-0.5, 0.5], colors="black", linewidths=1, linestyles=["dashed", "solid"])
     axis.axis("off")
     axis.set_anchor("N")
+
+
+def cover(heat: np.ndarray, opacity: float = 0.8, absolute: bool = False) -> np.ndarray:
+    """A map (H, W) in -1..1 as colours to lay over a picture, (H, W, 4) in 0..1, clear where it says nothing.
+
+    opacity: of the strongest, 0..1; absolute: only how much, not whether for or against.
+    """  # strong colours, thinly laid on, rather than whitish ones, which would veil the picture
+    colours = plt.get_cmap(SIZES)(np.abs(heat)) if absolute else plt.get_cmap(SCALE)(0.5 + (heat + np.sign(heat)) / 5)
+    colours[..., 3] = opacity * np.abs(heat)
+    return colours
+
+
+def ground(share: float, absolute: bool = False) -> tuple[tuple[float, float, float], str]:
+    """The colour of a share in -1..1 on white, and that of the letters that can be read on it, white or black."""
+    colour = np.array((plt.get_cmap(SIZES)(abs(share)) if absolute else plt.get_cmap(SCALE)(0.5 + share / 2))[:3])
+    if absolute:
+        colour = 1 - abs(share) * (1 - colour)
+    return tuple(colour.tolist()), "white" if colour @ (0.299, 0.587, 0.114) < 0.5 else "black"
 
 
 def show_words(axis, words: Sequence[tuple[str, float, bool]], per_row: int = 4, numbers: bool = False,
@@ -64,12 +81,10 @@ def show_words(axis, words: Sequence[tuple[str, float, bool]], per_row: int = 4,
     A word that is not known has a question mark and a dashed frame; [3] is the third word, where no installed font
     has its letters. numbers: below each word its share.
     """
-    colours = plt.get_cmap(SCALE)
     rows = -(-len(words) // per_row)
     height = min(tallest, 0.97 / rows)
     for i, (word, share, known) in enumerate(words):
-        colour = colours(0.5 + share / 2)
-        ink = "white" if np.dot(colour[:3], (0.299, 0.587, 0.114)) < 0.5 else "black"
+        colour, ink = ground(share)
         x, y = i % per_row / per_row, 0.98 - (1 + i // per_row) * height
         axis.add_patch(plt.Rectangle((x, y), 0.97 / per_row, 0.9 * height, facecolor=colour, lw=0.6 if known else 1,
                                      edgecolor="0.75" if known else "black", ls="-" if known else "--"))

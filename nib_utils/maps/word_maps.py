@@ -103,8 +103,10 @@ def mapped(found: WordMaps, x: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
     """Scores of patches (n, gh, gw) and of pixels (n, H, W) of pictures x (n, 3, H, W) for parts (n, E)."""
     tower = found.clip.image
     reading = tower.read(x.to(tower.device))
-    scores = METHODS[found.method](tower, reading, parts.to(tower.device), **found.options)
-    raw = image_maps(tower, reading, scores)[0] * parts.norm(dim=-1)[:, None, None].to(scores)  # a cosine knows it not
+    sizes = parts.norm(dim=-1, keepdim=True)
+    target = parts + (sizes == 0)  # what the model never learnt gives nothing, in any direction, rather than NaN
+    scores = METHODS[found.method](tower, reading, target.to(tower.device), **found.options)
+    raw = image_maps(tower, reading, scores)[0] * sizes[..., None].to(scores)  # a cosine knows it not
     return F.adaptive_avg_pool2d(raw, tower.grid), upsampled(raw, x.shape[-2:])
 
 

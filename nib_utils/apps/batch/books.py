@@ -27,6 +27,7 @@ class Book:
 
 BOOKS = {
     "quickstart": Book(),
+    "explorer": Book(reproduce=False),  # for people: what it is worth is not in its files
     "mini_accuracy": Book(dict(scenes=90), hard={}),
     "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8), hard=dict(n=50)),
     "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"]), hard=dict(scenes=50)),

@@ -68,7 +68,8 @@ class Results:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / file, filled)
-        self.files.append(file)
+        if file not in self.files:
+            self.files.append(file)
 
     def close(self, **facts) -> None:
         """Write the JSON record: parameters, further `facts`, seconds, and what made them (see `provenance`).
