@@ -47,10 +47,13 @@ def runs(monkeypatch):
 
 
 def upload(panel, name, content):
-    """As ipywidgets has it that is installed: a dict by name in 7, a tuple in 8."""
-    old = isinstance(panel.upload.value, dict)
-    file = {"content": content} if old else {"name": name, "content": memoryview(content), "type": "image/png", "size": len(content)}
-    panel.upload.value = {name: file | {"metadata": {}}} if old else ({**file, "last_modified": pd.Timestamp(0)},)
+    """As the browser's half of ipywidgets does, of 7 or of 8."""
+    field = panel.upload
+    if hasattr(field, "_counter"):
+        field.metadata, field.data = [{"name": name}], [content]
+        field._counter += 1
+    else:
+        field.value = ({"name": name, "content": memoryview(content), "type": "image/png", "size": len(content), "last_modified": pd.Timestamp(0)},)
 
 
 def png(size=(90, 60)):
