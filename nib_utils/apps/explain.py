@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..common.files import check_writable, write_whole
 from .batch.request import check_image, check_methods, check_model, method_options
+from .patience import LONG, one_look, patient, wait
 
 FORMATS = (".png", ".pdf", ".svg")
 SCENE = re.compile(r"(shapes|shapes-hard):(\d+)")
@@ -47,7 +48,7 @@ def options_of(given: argparse.Namespace) -> dict:
             raise ValueError(f"{given.method} has no option {name!r}; it has {', '.join(known) or 'none'}.")
     if not isinstance(layer := options.get("layer", 0), int) or layer < 0:
         raise ValueError(f"layer is {layer!r}; it takes the number of a block, counted from 0.")
-    return options
+    return patient(known, options)
 
 
 def literal(value: str):
@@ -97,7 +98,11 @@ def explained(given: argparse.Namespace, scene: re.Match | None, options: dict):
 
         row = load_pairs(scene[1], n=1, start=int(scene[2])).iloc[0]
         picture, captions = row.image, captions or [row.caption]
-    return explain(load_clip(given.model), [picture] * len(captions), captions, given.method, progress=False, **options)
+    clip = load_clip(given.model)
+    if (seconds := len(captions) * wait(given.method, options, one_look(clip))) > LONG:
+        masks = f" for {options['masks']} masks" if "masks" in options else ""
+        print(f"nib_utils: {given.method} takes about {seconds:.0f} seconds{masks} ...", file=sys.stderr, flush=True)
+    return explain(clip, [picture] * len(captions), captions, given.method, progress=False, **options)
 
 
 def told(ex, given: argparse.Namespace, options: dict, file: Path) -> dict:

@@ -8,8 +8,7 @@ import ipywidgets as widgets
 
 from ...maps.options import find
 from ..explain import literal
-
-PATIENCE = {"masks": 400}  # RISE as released looks 6,000 times, which nobody waits for
+from ..patience import patient
 
 
 class Options(widgets.VBox):
@@ -57,5 +56,5 @@ def field(name: str, default) -> widgets.Widget:
     look = dict(description=name, style={"description_width": "7em"}, layout=widgets.Layout(width="auto"))
     if name == "layer":
         return widgets.Dropdown(options=[("its own", None)], **look)
-    return widgets.Text(str(PATIENCE.get(name, "")), continuous_update=False,
+    return widgets.Text(str(patient([name], {}).get(name, "")), continuous_update=False,
                         placeholder="its own" if default is None else str(default), **look)

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 from ...common.files import HERE
 from ...common.packages import first_line
 from ..batch.results import Results
+from ..patience import LONG
 from .memory import Memory
 from .paint import Look, backdrop, scale
 from .pictures import DRAWN, Picture, uploaded
@@ -20,7 +21,6 @@ from .side import Side
 
 STYLE = HERE / "apps" / "explorer" / "explorer.css"
 SAID = (ValueError, TypeError, OSError, RuntimeError, ImportError)  # that say what is wrong in a sentence of their own
-LONG = 3.0  # seconds that nobody minds
 
 
 class Panel(widgets.VBox):

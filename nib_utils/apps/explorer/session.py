@@ -1,7 +1,6 @@
 """What the explorer has worked out, kept, so that only what is new is run: no widgets here."""
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ...maps.maps import shares
 from ...maps.options import check_options, find
 from ...maps.word_maps import WordMaps, word_maps
 from ...maps.words import Word
+from ..patience import one_look, wait
 from .kept import KeptClip, keeping
 from .memory import Memory
 from .pictures import Picture, drawn
@@ -74,10 +74,7 @@ class Session:
     def load(self, name: str) -> KeptClip:
         given = self.given[name]
         clip = keeping(given if isinstance(given, Clip) else load_clip(given))
-        begun = time.perf_counter()
-        with torch.no_grad():
-            clip.image(torch.zeros(1, 3, *clip.preprocess.size, device=clip.device))
-        self.seconds[name] = time.perf_counter() - begun
+        self.seconds[name] = one_look(clip)
         return clip
 
     def scene(self, world: str, number: int) -> Picture:
@@ -88,9 +85,7 @@ class Session:
         if asked in self.answers:
             return 0.0
         self.clip(asked.model)
-        options = dict(asked.options)
-        looks = options.get("masks") or options.get("samples") or find(asked.method).about.forwards
-        return looks * self.seconds[asked.model] if isinstance(looks, int | float) else 0.0
+        return wait(asked.method, dict(asked.options), self.seconds[asked.model])
 
     def explained(self, asked: Asked) -> Answer:
         """The explanation of `explain`, with its defaults; raises what it raises."""
