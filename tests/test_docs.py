@@ -145,6 +145,25 @@ def test_the_overview_is_the_tables_it_joins():
     pd.testing.assert_frame_equal(kept[numbers], again[numbers].loc[kept.index], rtol=1e-5)
 
 
+def test_held_is_its_tables():
+    page = " ".join((ROOT / "docs/held.md").read_text().split())
+    sums = table("held", "sums.csv")
+    image, text = sums.loc["image"], sums.loc["text"]
+    assert (f"of a cosine of {image.similarity:.2f}, patches give {image.parts:.2f}, CLS {image.ends:.2f} and an empty picture "
+            f"{image.nothing:.2f}; words give {text.parts:.2f}, SOS and EOS {text.ends:.2f}, positions {text.positions:.2f}, "
+            f"and an empty caption {text.nothing:.2f}") in page
+    options = pd.read_csv(ROOT / "results/held/mini-shapes/options.csv").set_index(["detail", "smoothing", "presence"])
+    own, none, twice = (options.loc[("redistributed", smoothing, 0)] for smoothing in (0.125, 0, 0.25))
+    assert (f"precision of {own.precision:.2f} ({own.precision_low:.2f} to {own.precision_high:.2f}), none {none.precision:.2f}, "
+            f"twice as much {twice.precision:.2f}, at the same relevance gain, {own.gain:.2f}") in page
+    words = pd.read_csv(ROOT / "results/held/mini-shapes/words.csv").set_index(["way", "words"])
+    phrase, kinds = words.loc[("nib_held", "phrase")], words.loc["nib_held"]["mean"]
+    assert (f"{phrase['mean']:.2f} ({phrase.low:.2f} to {phrase.high:.2f}) of cases, of a single colour's in {kinds['colour']:.2f}, "
+            f"texture's {kinds['texture']:.2f}, shape's {kinds['shape']:.2f} and size's {kinds['size']:.2f}") in page
+    for way, says in (("attn_lrp", "{:.2f} for phrases"), ("integrated Jacobians", "have {:.2f}"), ("random coalitions", "words {:.2f}, for")):
+        assert says.format(words.loc[(way, "phrase"), "mean"]) in page
+
+
 def test_headlines_are_the_tables():
     for figure, found in table("main_table", "headlines.csv").iterrows():
         assert row(PAPERS, figure) == [f"{found.paper_says:g} %", f"{found.recomputed:.2f} %", f"{found.over_m2ib:.0f} %"]
