@@ -37,6 +37,16 @@ def explain_picture(given: argparse.Namespace) -> None:
     print(json.dumps(report, indent=1) if given.json else in_words(report))
 
 
+def add_options(one: argparse.ArgumentParser) -> None:
+    """The flags that say which model and method explain; `options_of` reads them."""
+    one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt file, hf:NAME, "
+                                                     "open_clip:ARCH@TAG")
+    one.add_argument("--method", default="nib", help="nib (the default), or another of nib.METHODS")
+    one.add_argument("--layer", type=int, help="the block that the method stands at, counted from 0")
+    one.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="any other option of the method, a number or a word")
+
+
 def options_of(given: argparse.Namespace) -> dict:
     """The method's options by name; refused are those that it does not have."""
     check_methods([given.method])

@@ -11,7 +11,7 @@ from ..common.engines import PACKAGES
 from .batch.books import REPRODUCE
 from .batch.request import available
 from .batch.run import run_notebooks
-from .explain import explain_picture
+from .explain import add_options, explain_picture
 from .stream import add_command as add_stream
 from .stream import stream_pairs
 
@@ -44,12 +44,7 @@ def parser() -> argparse.ArgumentParser:
                               "match? A figure, and the words with their shares, as it shows them.")
     one.add_argument("picture", metavar="PICTURE", help="a file; shapes:3 or shapes-hard:3, a scene of a drawn world")
     one.add_argument("captions", metavar="CAPTION", nargs="*", help="sentences; a drawn scene has one of its own")
-    one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt file, hf:NAME, "
-                                                     "open_clip:ARCH@TAG")
-    one.add_argument("--method", default="nib", help="nib (the default), or another of nib.METHODS")
-    one.add_argument("--layer", type=int, help="the block that the method stands at, counted from 0")
-    one.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                     help="any other option of the method, a number or a word")
+    add_options(one)
     one.add_argument("-o", "--out", help="the figure: .png, .pdf or .svg (default: PICTURE-METHOD.png, here)")
     one.add_argument("--beside", action="store_true", help="draw the map beside the picture, not over it")
     one.add_argument("--outline", action="store_true", help="draw a line around what has half of the strongest")

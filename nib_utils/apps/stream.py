@@ -8,7 +8,7 @@ from pathlib import Path
 from ..common.files import check_writable, write_whole
 from ..common.packages import need
 from .batch.request import check_model
-from .explain import options_of
+from .explain import add_options, options_of
 
 WORLDS = ("shapes", "shapes-hard")
 MEASURES = ("published", "corrected", "gain")
@@ -21,12 +21,7 @@ def add_command(commands) -> None:
     one.add_argument("source", metavar="SOURCE", help="a folder, a file or a pattern of .tar or .parquet shards, as "
                                                       "'cc/{00000..00331}.tar', in quotes; shapes or shapes-hard")
     one.add_argument("--out", required=True, help="the folder of parts/, summary.csv, refused.csv and parts.csv")
-    one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt file, hf:NAME, "
-                                                     "open_clip:ARCH@TAG")
-    one.add_argument("--method", default="nib", help="nib (the default), or another of nib.METHODS")
-    one.add_argument("--layer", type=int, help="the block that the method stands at, counted from 0")
-    one.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                     help="any other option of the method, a number or a word")
+    add_options(one)
     one.add_argument("-n", "--n", type=int, help="the first so many pairs (default: all)")
     one.add_argument("--seed", type=int, default=0, help="pair i gets seed + i (default: 0)")
     one.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES[:2]), metavar="MEASURE",

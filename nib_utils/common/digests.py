@@ -31,9 +31,10 @@ def tree(folder: Path) -> list[Path]:
     return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
 
 
-def code() -> str:
-    """Of the package's own sources."""
-    return contents(*sorted(file for file in HERE.rglob("*") if file.suffix in CODE))
+def code(but: Iterable[str] = ()) -> str:
+    """Of the package's own sources, but those of some rooms."""
+    return contents(*sorted(file for file in HERE.rglob("*")
+                            if file.suffix in CODE and file.relative_to(HERE).parts[0] not in but))
 
 
 def words(*parts) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from ..clip.clip import Clip
-from ..common.files import HERE, check_writable, write_whole
+from ..common.digests import code
+from ..common.files import check_writable, write_whole
 from ..data.pairs import manifest
 
 MARK = "# sha256 "  # before the checksum of the lines below it
@@ -38,15 +39,6 @@ def weights(clip: Clip) -> str:
     digest = hashlib.sha256()
     for parameter in clip.model.parameters():
         digest.update(parameter.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def code(but: tuple[str, ...] = ()) -> str:
-    """The SHA-256 of the package's code but some of its rooms, hex."""
-    digest = hashlib.sha256()
-    for file in sorted(HERE.rglob("*.py")):
-        if file.relative_to(HERE).parts[0] not in but:
-            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

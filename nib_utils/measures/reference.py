@@ -38,7 +38,8 @@ def reference(clip: Clip, pairs: pd.DataFrame, game: str = "captions", folder: s
     folder = KEPT if folder is None else Path(folder)
     lacking = [name for name in ("shapley.csv", "pairs.csv") if not (folder / name).is_file()]
     if lacking:
-        raise ValueError(f"'{folder / lacking[0]}' is not there; make it by `python -m nib_utils run shapley`.")
+        raise ValueError(f"'{folder / lacking[0]}' is not there; make it by `python -m nib_utils run shapley`, with "
+                         "the same --model and --dataset.")
     known, values = (pd.read_csv(folder / name).set_index("game").loc[[game]] for name in ("pairs.csv", "shapley.csv"))
     captions = list(pairs["caption"])
     if captions != list(known["caption"])[: len(captions)]:

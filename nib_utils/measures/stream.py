@@ -16,12 +16,13 @@ from PIL import Image
 
 from ..clip.clip import Clip
 from ..common.checks import brief, check_choice, check_whole, in_order
+from ..common.digests import code
 from ..common.progress import progress
 from ..data.shards import Sample
 from ..data.stream import Drawn, Stream, decoded, open_stream
 from ..maps.explain import explain, warn_blank
 from ..maps.options import check_request, per_tower
-from .cache import code, weights
+from .cache import weights
 from .confidence import PROTOCOLS
 from .evaluate import measured
 from .parts import BASE, Parts

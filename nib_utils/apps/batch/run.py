@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from ...common.engines import check_engine
-from ...common.files import check_writable, data_file, locked
+from ...common.files import HERE, check_writable, data_file, locked
 from ...common.packages import first_line, need
 from ...common.progress import BATCH
 from .axes import points, read_grid, read_yaml
-from .books import JOBS, NOTEBOOKS, hard_defaults
+from .books import HARD, JOBS, NOTEBOOKS, hard_defaults
 from .grid import Job, Outcome, run_jobs
 from .keys import made_in, reason
 from .names import asked, executed_copy, run_folder, run_name, runs_of
@@ -137,7 +137,13 @@ def every_job(name: str, parameters: dict) -> list[tuple[str, dict]]:
     if second and not data_file("mini-hard.safetensors").is_file():
         print("The second world is left out: its model is not there; make it by `make train MODEL=mini-hard`.")
         second = False
-    return [job for job in JOBS if second or not job[1]]
+    jobs = [job for job in JOBS if second or not job[1]]
+    values = HERE.parent / "results" / "shapley" / "{model}-{dataset}".format(**HARD) / "shapley.csv"
+    if ("reference", HARD) in jobs and not values.is_file():
+        print("The second world's reference is left out: its Shapley values are not there; make them by "
+              "`python -m nib_utils run shapley --model mini-hard --dataset shapes-hard`.")
+        jobs.remove(("reference", HARD))
+    return jobs
 
 
 def fast_asked() -> bool:

@@ -89,7 +89,7 @@ def pixel_format(model: nn.Module):
     mode = config.get("resize_mode", "shortest")
     if mode not in ("shortest", "squash"):
         raise ValueError(f"this model resizes pictures by '{mode}', which is not known here; "
-                         "pass preprocess=nib_utils.inputs.Preprocess(...) to wrap().")
+                         "pass preprocess=nib_utils.clip.pictures.Preprocess(...) to wrap().")
     resample = Image.Resampling.BILINEAR if config.get("interpolation") == "bilinear" else Image.Resampling.BICUBIC
     size = size if isinstance(size, (tuple, list)) else (size, size)
     return tuple(size), tuple(config.get("mean", MEAN)), tuple(config.get("std", STD)), mode == "squash", resample

@@ -116,6 +116,7 @@ def test_what_makes_sense_is_started(started, tmp_path, monkeypatch):
 def test_all_is_of_both_worlds_and_the_report_is_last(started, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "data_file", lambda name: tmp_path / name)
+    monkeypatch.setattr(run, "HERE", tmp_path / "nib_utils")
     assert shell.main(["run", "all"]) == 0 and [name for name, _ in started] == REPRODUCE
     assert "its model is not there; make it by `make train MODEL=mini-hard`" in capsys.readouterr().out
     started.clear()
@@ -125,7 +126,13 @@ def test_all_is_of_both_worlds_and_the_report_is_last(started, tmp_path, monkeyp
     first = [name for name, given in started if "model" not in given]
     second = {name: given for name, given in started if HARD.items() <= given.items()}
     assert first == REPRODUCE and started[-1][0] == "report" and len(first) + len(second) == len(started)
-    assert {"main_table", "localization", "faithfulness", "reference"} <= set(second)
+    assert {"main_table", "localization", "faithfulness"} <= set(second) and "reference" not in second
+    assert "reference is left out: its Shapley values are not there" in capsys.readouterr().out
+    (values := tmp_path / "results" / "shapley" / "mini-hard-shapes-hard").mkdir(parents=True)
+    (values / "shapley.csv").touch()
+    started.clear()
+    assert shell.main(["run", "all"]) == 0
+    assert any(name == "reference" and HARD.items() <= given.items() for name, given in started)
 
 
 def test_the_second_world_has_defaults_of_its_own(tmp_path, monkeypatch):
