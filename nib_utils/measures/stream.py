@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from .parts import BASE, Parts
 
 ALWAYS = ("published", "corrected", "gain")  # measures that ask no more of a pair than its picture and caption
 AFTER = ("apps", "studies", "tables")  # rooms whose code comes after the measuring
+READERS = 2  # threads that decode the pictures of the next chunk while the model is at work on one
 
 
 def evaluate_stream(clip: Clip, stream: Stream | str | Path, method: str, folder: str | Path, *, n: int | None = None,
@@ -83,10 +85,13 @@ def run(work: Work, stream: Stream, parts: Parts, n: int | None, chunk: int, par
 
     total = min(n or math.inf, max(done, stream.length()))
     try:
-        with progress(int(total), work.method, done=done) as bar:
-            for found in chunks(stream.samples(shard, row), done, n, chunk):
+        with (progress(int(total), work.method, done=done) as bar, ThreadPoolExecutor(READERS) as readers,
+              warnings.catch_warnings()):
+            warnings.simplefilter("ignore", UserWarning)  # which would come for each pair of millions
+            for found, ready in ahead(chunks(stream.samples(shard, row), done, n, chunk), done, work, readers):
                 last, sample = found[-1]
-                rows.append((work.rows([one for _, one in found], done), last, sample.row + 1))  # all at once, or not
+                read = [one.result() for one in ready]
+                rows.append((work.rows(read, done), last, sample.row + 1))  # all at once, or not at all
                 done += len(found)
                 bar.update(len(found))
                 if done % part == 0:
@@ -124,8 +129,26 @@ def chunks(samples: Iterator, first: int, n: int | None, chunk: int) -> Iterator
         yield found
 
 
+def ahead(chunks: Iterator[list], first: int, work: Work, readers: ThreadPoolExecutor
+          ) -> Iterator[tuple[list, list[Future]]]:
+    """Each chunk and what `work` reads of its samples, from place `first` on; the one after it is read meanwhile."""
+    before = None
+    try:
+        for found in chunks:
+            now = found, [readers.submit(work.read, sample, i) for i, (_, sample) in enumerate(found, first)]
+            if before:
+                yield before
+            before, first = now, first + len(found)
+    except OSError:  # a shard is gone: what was read before counts
+        if before:
+            yield before
+        raise
+    if before:
+        yield before
+
+
 class Work:
-    """What is done to each pair: `rows`."""
+    """What is done to each pair: it is `read`, and becomes one of the `rows`."""
 
     def __init__(self, clip: Clip, method: str, options: dict, measures: list[str], seed: int, truncate: bool):
         self.asked = per_tower(options, None, None)
@@ -147,31 +170,38 @@ class Work:
     def try_out(self) -> None:
         """Find the columns on a grey picture, so that what cannot work is said before anything is written."""
         grey = Sample("", 0, "", Image.new("RGB", (224, 224), (128, 128, 128)), "a")
-        self.columns = list(self.rows([grey], 0).columns[len(BASE):])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            self.columns = list(self.rows([self.read(grey, 0)], 0).columns[len(BASE):])
         self.blank.clear()
 
-    def rows(self, samples: list[Sample], first: int) -> pd.DataFrame:
+    def read(self, sample: Sample, place: int) -> tuple[Sample, torch.Tensor | None]:
+        """The sample and its picture (1, 3, H, W) as the model takes it, or none and the fault."""
+        one = decoded(sample)
+        try:
+            return one._replace(image=None), None if one.fault else self.clip.pixels([one.image], place)
+        except ValueError as error:
+            return one._replace(image=None, fault=str(error).rstrip(".")), None
+
+    def rows(self, read: list[tuple[Sample, torch.Tensor | None]], first: int) -> pd.DataFrame:
         """A row for each sample, the first of which has this place in the stream; measures of those that are pairs."""
         told, captions, pixels, ids = [], [], [], []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # which would come for each pair of millions
-            for i, sample in enumerate(samples, first):
-                one = decoded(sample)
-                fault = one.fault
-                if not fault:
-                    try:
-                        x, words = self.clip.pixels([one.image], i), self.clip.ids([one.caption], self.truncate)
-                    except ValueError as error:
-                        fault = str(error).replace("caption 0", "its caption").rstrip(".")
-                    else:
-                        captions, pixels, ids = [*captions, one.caption], [*pixels, x], [*ids, *words]
-                told.append((i, one.shard, one.row, one.key, fault))
-            frame = pd.DataFrame(told, columns=list(BASE))
-            pairs = frame.pair[frame.fault == ""]
-            if pairs.empty:
-                return frame.reindex(columns=[*BASE, *self.columns])
-            chance = {"seed": [self.seed + int(i) for i in pairs]} if self.noise else {}
-            ex = explain(self.clip, torch.cat(pixels), ids, self.method, progress=False, **chance, **self.options)
-            found = measured(self.clip, ex, pd.DataFrame({"image": "", "caption": captions}), self.measures)
+        for i, (one, x) in enumerate(read, first):
+            fault = one.fault
+            if not fault:
+                try:  # here and not in `read`: not every tokenizer can be called from two threads
+                    ids += self.clip.ids([one.caption], self.truncate)
+                except ValueError as error:
+                    fault = str(error).replace("caption 0", "its caption").rstrip(".")
+                else:
+                    captions, pixels = [*captions, one.caption], [*pixels, x]
+            told.append((i, one.shard, one.row, one.key, fault))
+        frame = pd.DataFrame(told, columns=list(BASE))
+        pairs = frame.pair[frame.fault == ""]
+        if pairs.empty:
+            return frame.reindex(columns=[*BASE, *self.columns])
+        chance = {"seed": [self.seed + int(i) for i in pairs]} if self.noise else {}
+        ex = explain(self.clip, torch.cat(pixels), ids, self.method, progress=False, **chance, **self.options)
+        found = measured(self.clip, ex, pd.DataFrame({"image": "", "caption": captions}), self.measures)
         self.blank.update(ex.blank)
         return frame.join(found.set_index(pairs.index))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import psutil
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..clip.clip import Clip
@@ -119,6 +120,23 @@ def counted(work: Callable[[], object]) -> float:
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops() / 1e9
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many operations of tensors any work asks for, whatever their size: to a GPU about as many launches."""
+    with Calls() as asked:
+        work()
+    return asked.count
+
+
+class Calls(TorchDispatchMode):
+    """Counts what is asked of the device; to look at a tensor another way asks for nothing."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += not function.is_view
+        return function(*args, **(kwargs or {}))
 
 
 def product_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, width: int = 768,

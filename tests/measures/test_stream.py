@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ import nib_utils as nib
 from nib_utils.data.stream import open_stream
 from nib_utils.measures import stream as streaming
 from nib_utils.measures.parts import BASE, Parts
+from nib_utils.measures.stream import ahead
 
 HERE = Path(__file__).parents[2]
 WORK = """
@@ -182,6 +185,17 @@ def test_other_work_is_refused_in_the_same_folder(clip, shards, tmp_path, monkey
     with pytest.raises(ValueError, match="out' holds parts of other shards: '0.tar' of .* bytes is no longer where it was"):
         again()
     assert all(file.read_bytes() == content for file, content in before.items() if file.suffix == ".parquet")
+
+
+def test_the_next_chunk_is_read_while_one_is_measured():
+    asked = []
+    chunks = ([(0, place), (0, place + 1)] for place in (10, 12, 14))
+    with ThreadPoolExecutor(1) as readers:
+        found = ahead(chunks, 10, SimpleNamespace(read=lambda sample, place: asked.append(place) or (sample, place)), readers)
+        first, ready = next(found)
+        assert first == [(0, 10), (0, 11)] and [one.result() for one in ready] == [(10, 10), (11, 11)]
+        assert readers.submit(lambda: list(asked)).result() == [10, 11, 12, 13]
+        assert [[one.result()[1] for one in ready] for _, ready in found] == [[12, 13], [14, 15]]
 
 
 def test_one_process_at_a_time(clip, tmp_path):

@@ -9,6 +9,7 @@ import torch
 import nib_utils as nib
 from nib_utils.studies import cost as study
 from nib_utils.studies.cost import (
+    calls,
     cost,
     forward_operations,
     forward_unit,
@@ -30,6 +31,12 @@ def clip():
 def block_products(T: int, D: int) -> float:
     """Multiplications and additions of one whole block: four projections, two products of attention, the MLP."""
     return 2 * T * D * D * 4 + 2 * 2 * T * T * D + 2 * T * D * 4 * D * 2
+
+
+def test_calls_are_counted_by_hand():
+    x = torch.ones(4, 6)
+    assert calls(lambda: ((x @ x.T) + 1).relu()) == 3  # the transposed one is a view
+    assert calls(lambda: torch.ones(400, 6).view(6, -1)) == 1
 
 
 def test_operations_of_a_control_are_two_forwards(clip):
