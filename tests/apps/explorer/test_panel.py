@@ -203,9 +203,9 @@ def begin_long(panel):
 
 def test_long_work_is_stopped_and_what_was_seen_stays(panel, clip):
     async def person():
-        side, kept = panel.sides[0], len(panel.session.answers.kept)
-        before = side.stage.image.value, side.said.value
+        side, answers = panel.sides[0], panel.session.answers
         begin_long(panel)
+        before, known = (side.stage.image.value, side.said.value), set(answers.kept)
         await until(lambda: at_work(panel))
         assert "working, for about" in panel.busy.value
         panel.opacity.value = 0.3  # asks nothing of the model
@@ -216,8 +216,7 @@ def test_long_work_is_stopped_and_what_was_seen_stays(panel, clip):
         await until(lambda: not at_work(panel))
         assert "stopped; what is seen is what was there before." in panel.message.value
         assert "nib-wrong" not in panel.message.value and (side.stage.image.value, side.said.value) == before
-        assert len(panel.session.answers.kept) <= kept + 1  # RISE of 400 masks, where it was quick
-        assert not any(dict(asked.options).get("masks") == 100_000 for asked in panel.session.answers.kept)
+        assert set(answers.kept) == known
         side.method.value = "nib"
         await until(lambda: side.asked.method == "nib")
         assert panel.message.value == "" and not at_work(panel)
