@@ -291,6 +291,15 @@ def test_an_uploaded_picture_keeps_its_text_text(panel):
     assert panel.source.value == "<b>own</b>.png (2)"
 
 
+def test_an_upload_that_cannot_be_explained_yet_is_offered_all_the_same(panel):
+    side = panel.sides[0]
+    before, side.caption.value = side.stage.image.value, " "
+    upload(panel, "own.png", png())
+    assert "caption 0 is empty" in panel.message.value and side.stage.image.value == before
+    side.caption.value = "a red star"
+    assert panel.message.value == "" and side.asked.picture.name == panel.source.value == "own.png"
+
+
 def test_it_saves_what_the_batch_does(clip, panel, tmp_path):
     side = panel.sides[0]
     side.method.value, side.caption.value = "nib", "a plain orange heart"
