@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         {"run": run_notebooks, "explain": explain_picture, "stream": stream_pairs}[given.command](given)
     except KeyboardInterrupt:
-        print("nib_utils: interrupted; the same command goes on from what is done.", file=sys.stderr)
+        goes_on = "" if given.command == "explain" else "; the same command goes on from what is done"
+        print(f"nib_utils: interrupted{goes_on}.", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         print(f"nib_utils: {error}", file=sys.stderr)

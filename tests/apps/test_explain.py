@@ -15,6 +15,7 @@ from PIL import Image
 import nib_utils as nib
 from nib_utils.apps import shell
 from nib_utils.apps.batch.request import method_names, method_options
+from nib_utils.clip.tower import Tower
 
 HERE = Path(__file__).parents[2]
 
@@ -31,6 +32,15 @@ def figures(monkeypatch):
     seen, write = [], Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (seen.append(figure), write(figure, *a, **k)))
     return seen
+
+
+def test_an_interrupt_is_a_sentence_and_writes_nothing(here, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tower, "finish", stopped)
+    assert shell.main(["explain", "shapes:3", "--method", "rise"]) == 130
+    assert capsys.readouterr().err.endswith("nib_utils: interrupted.\n") and list(here.iterdir()) == []
 
 
 def test_it_prints_what_the_figure_shows(here, figures, capsys):

@@ -1,4 +1,4 @@
-"""A CLIP that remembers what it has read: a picture is run once, under however many captions and methods."""
+"""A CLIP that remembers what it has read, so that a picture is run once, and that can be stopped while it reads."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from torch import Tensor
 from ...clip.clip import Clip
 from ...clip.tower import Reading, Tower
 from .memory import Memory
+from .work import heed
 
 
 @dataclass
@@ -23,6 +24,10 @@ class KeptTower(Tower):
             return super().read(x)
         key = tuple(x.shape), x.detach().cpu().numpy().tobytes()
         return self.readings.get(key, lambda: Reading(self, x))
+
+    def head(self, row: Tensor) -> Tensor:
+        heed()  # every forward of every method comes by here, so that none needs to know that it can be stopped
+        return super().head(row)
 
 
 @dataclass(repr=False)

@@ -13,11 +13,12 @@ from ...common.packages import first_line
 from ..batch.results import Results
 from ..patience import LONG
 from .memory import Memory
-from .paint import Look, backdrop, scale
+from .paint import Backdrop, Look, backdrop, scale
 from .pictures import DRAWN, Picture, uploaded
 from .save import save
-from .session import Session
+from .session import Answer, Asked, Session
 from .side import Side
+from .work import Stopped, Work
 
 STYLE = HERE / "apps" / "explorer" / "explorer.css"
 SAID = (ValueError, TypeError, OSError, RuntimeError, ImportError)  # that say what is wrong in a sentence of their own
@@ -34,6 +35,7 @@ class Panel(widgets.VBox):
     def __init__(self, session: Session, pictures: list[Picture], captions: list[str], method: str, scene: int,
                  options: dict, store: Results):
         self.session, self.store, self.backdrops, self.filling = session, store, Memory(8), False
+        self.work, self.wanted = Work(), None  # wanted: the picture that was last asked for, be it seen or not
         self.saved: dict[str, dict] = {}  # what is in the store, by name
         self.pictures: dict[str, Picture] = {}
         for picture in pictures:
@@ -54,12 +56,17 @@ class Panel(widgets.VBox):
         self.legend, self.message = widgets.HTML(), widgets.HTML()
         self.saves = widgets.Button(description="save", icon="download", layout=widgets.Layout(width="8em"),
                                     tooltip="figure and scores, into results")
-        self.sides = [Side(session, self.ask, self.draw) for _ in range(2)]
+        self.stops = widgets.Button(description="stop", icon="stop", layout=widgets.Layout(width="8em"),
+                                    tooltip="end what is being worked out; what is seen stays")
+        self.sides = [Side(session, self.ask, self.click) for _ in range(2)]
         row = lambda *parts: widgets.HBox(parts).add_class("nib-row")
+        self.busy = widgets.HTML()
+        self.working = row(self.busy, self.stops)
+        self.working.layout.display = "none"
         self.views = row(*self.shown).add_class("nib-sides")
         super().__init__([
             widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>"),
-            row(self.source, self.number, self.upload, self.model, self.two), self.message, self.views,
+            row(self.source, self.number, self.upload, self.model, self.two), self.working, self.message, self.views,
             row(self.opacity, self.colours, self.outline, self.legend, self.saves)])
         self.add_class("nib-explorer")
         self.begin(captions, method, options)
@@ -68,6 +75,7 @@ class Panel(widgets.VBox):
                              (self.colours, self.draw), (self.outline, self.draw)):
             field.observe(lambda change, heard=heard: heard(), names="value")
         self.saves.on_click(lambda button: self.attempt(self.press_save))
+        self.stops.on_click(lambda button: self.press_stop())
 
     def begin(self, captions: list[str], method: str, options: dict) -> None:
         """Fill in the fields, and show the first answers."""
@@ -78,7 +86,8 @@ class Panel(widgets.VBox):
                 side.caption.value, side.method.value = caption, name
                 clip = self.session.clip(self.model.value)
                 side.options.offer(name, max(clip.image.depth, clip.text.depth), options if name == method else None)
-        self.explain()
+        asked = self.request()
+        self.show(asked, *self.read(asked))
 
     @contextmanager
     def filled(self):
@@ -112,17 +121,38 @@ class Panel(widgets.VBox):
         self.ask()
 
     def explain(self) -> None:
-        """Ask the model what is not known yet; then, when all sides have their answers, show them."""
+        """Ask the model what is not known yet, and show it when it is."""
+        asked = self.request()
+        wait = sum(map(self.session.wait, asked))
+        self.work.do(lambda: self.read(asked), lambda read: self.attempt(lambda: self.end(asked, read)),
+                     late=lambda: self.offer_stop(wait))
+
+    def request(self) -> list[Asked]:
+        """What the fields of each side ask for."""
         picture, model = self.picture(), self.model.value
         with self.filled():
             self.rename(picture)
-            asked = [side.request(model, picture) for side in self.shown]
-        if (wait := sum(map(self.session.wait, asked))) > LONG:
-            self.say(f"working, for about {wait:.0f} seconds ...")
+            return [side.request(model, picture) for side in self.shown]
+
+    def read(self, asked: list[Asked]) -> tuple[list[Answer], Backdrop]:
+        """The model's answers, in whichever thread: no widget is touched."""
         answers = [self.session.explained(each) for each in asked]
-        self.say("")
-        behind = self.backdrops.get((model, picture), lambda: backdrop(*answers[0].ex.whole()))
-        for side, each, answer in zip(self.shown, asked, answers):
+        key = asked[0].model, asked[0].picture
+        return answers, self.backdrops.get(key, lambda: backdrop(*answers[0].ex.whole()))
+
+    def offer_stop(self, wait: float) -> None:
+        """The answer is not there soon; it is expected in `wait` seconds, 0 where that is not known."""
+        self.busy.value = f"working, for about {wait:.0f} seconds ..." if wait > LONG else "working ..."
+        self.working.layout.display = None
+
+    def end(self, asked: list[Asked], read: Callable[[], tuple[list[Answer], Backdrop]]) -> None:
+        """The model has answered, or `read` raises what it could not."""
+        self.working.layout.display = "none"
+        self.show(asked, *read())
+
+    def show(self, asked: list[Asked], answers: list[Answer], behind: Backdrop) -> None:
+        """When all sides have their answers, these are what is seen."""
+        for side, each, answer in zip(self.sides, asked, answers):
             side.take(each, answer, behind)
         self.number.layout.display = None if self.source.value in DRAWN else "none"
         self.look()
@@ -130,8 +160,19 @@ class Panel(widgets.VBox):
     def rename(self, picture: Picture) -> None:
         """Where a scene's own caption stood, the next scene's comes; what a person has written stays."""
         for side in self.sides:
-            if picture.caption and side.asked and side.caption.value == side.asked.picture.caption:
+            if picture.caption and self.wanted and side.caption.value == self.wanted.caption:
                 side.caption.value = picture.caption
+        self.wanted = picture
+
+    def press_stop(self) -> None:
+        self.busy.value = "stopping ..."
+        self.work.stop()
+
+    def click(self) -> bool:
+        """A word or a patch was clicked, of which the model may have to be asked: one thing at a time."""
+        if self.work.piece:
+            self.say("words and patches can be clicked when the work is done, or stopped.")
+        return not self.work.piece and self.draw()
 
     def draw(self) -> bool:
         """Something was changed that is only a matter of showing; says whether it could be."""
@@ -151,18 +192,12 @@ class Panel(widgets.VBox):
 
     def add(self) -> None:
         picture = uploaded(self.upload.value)
-        before = dict(self.pictures), self.source.options, self.source.value
         with self.filled():
             label = distinct(picture.name, [*self.pictures, *DRAWN])
             self.pictures[label] = picture
             self.source.options = [*self.pictures, *DRAWN]
             self.source.value = label
-        try:
-            self.explain()
-        except Exception:
-            with self.filled():
-                self.pictures, self.source.options, self.source.value = before
-            raise
+        self.explain()
 
     def save(self) -> list[str]:
         """Write what is seen into the store (see `save.py`), and a record of all that was; the files' names."""
@@ -181,6 +216,8 @@ class Panel(widgets.VBox):
         try:
             act()
             return True
+        except Stopped as stopped:
+            self.say(str(stopped))
         except SAID as error:
             self.say(" ".join(str(error).split()) or first_line(error), wrong=True)
         except Exception as error:

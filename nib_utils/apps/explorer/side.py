@@ -64,6 +64,13 @@ class Side(widgets.HBox):
         before, self.focus = self.focus, focus
         if not self.look():
             self.focus = before
+            self.mark()
+
+    def mark(self) -> None:
+        """Of words and patches the one that is looked at is the chosen one, whatever was clicked."""
+        kind, number = self.focus or (None, -1)
+        self.words.buttons.choose(None if kind == "patch" else number + 1)
+        self.stage.patches.choose(number if kind == "patch" else None)
 
     def draw(self, look: Look) -> None:
         """Show what there is: no model is run, unless a word or a patch is looked at for the first time."""

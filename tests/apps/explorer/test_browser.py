@@ -71,7 +71,7 @@ def page(address):
         browser.close()
 
 
-def test_upload_caption_method_word_patch_and_save(page, tmp_path):
+def test_caption_method_word_patch_stop_upload_and_save(page, tmp_path):
     from playwright.sync_api import expect
 
     expect.set_options(timeout=1000 * WAIT)
@@ -104,6 +104,21 @@ def test_upload_caption_method_word_patch_and_save(page, tmp_path):
     page.screenshot(path=tmp_path / "patch.png")
     another_map(lambda: page.get_by_label("method", exact=True).select_option("nib"))
     another_map(lambda: page.get_by_label("outline").check())
+
+    another_map(lambda: page.get_by_label("method", exact=True).select_option("rise"))
+    page.get_by_text("options of the method").first.click()
+    page.get_by_label("masks").fill("100000")
+    page.get_by_label("masks").press("Enter")
+    stop = page.get_by_role("button", name="stop")
+    stop.wait_for()
+    page.screenshot(path=tmp_path / "working.png")
+    before = shown.get_attribute("src")
+    stop.click()
+    expect(page.locator(".nib-well")).to_have_text("stopped; what is seen is what was there before.")
+    expect(stop).to_be_hidden()
+    assert shown.get_attribute("src") == before
+    another_map(lambda: page.get_by_label("method", exact=True).select_option("gradcam"))
+    another_map(lambda: page.get_by_label("method", exact=True).select_option("nib"))
 
     name = "<b>own</b>.png"
     Image.effect_mandelbrot((900, 300), (-2, -1, 1, 1), 40).save(tmp_path / "own.png")

@@ -1,20 +1,26 @@
 """The panel: what a click asks of the model, what it shows, what it says when something is wrong, what it saves."""
+import asyncio
+import inspect
 import io
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import torch
 from PIL import Image
 
 import nib_utils as nib
+from nib_utils.apps.explorer import kept, work
 from nib_utils.apps.explorer import session as sessions
+from nib_utils.clip import perturb, tower
 from nib_utils.clip.blocks import Block
 from nib_utils.clip.tower import Tower
 
@@ -173,8 +179,101 @@ def test_a_word_map_that_fails_leaves_the_view_as_it_was(panel, monkeypatch):
     before = panel.sides[0].stage.image.value
     panel.sides[0].words.buttons.index = 3
     assert "ZeroDivisionError" in panel.message.value and panel.sides[0].focus is None
+    assert panel.sides[0].words.buttons.index == 0
     panel.opacity.value = 0.5
     assert panel.message.value == "" and panel.sides[0].stage.image.value != before
+
+
+async def until(there):
+    """A kernel's event loop goes round until something is so."""
+    async with asyncio.timeout(600):
+        while not there():
+            await asyncio.sleep(0.02)
+
+
+def at_work(panel):
+    return panel.working.layout.display is None
+
+
+def begin_long(panel):
+    """RISE with more masks than anyone waits for."""
+    panel.sides[0].method.value = "rise"
+    panel.sides[0].options.fields["masks"].value = "100000"
+
+
+def test_long_work_is_stopped_and_what_was_seen_stays(panel, clip):
+    async def person():
+        side, answers = panel.sides[0], panel.session.answers
+        begin_long(panel)
+        before, known = (side.stage.image.value, side.said.value), set(answers.kept)
+        await until(lambda: at_work(panel))
+        assert "working, for about" in panel.busy.value
+        panel.opacity.value = 0.3  # asks nothing of the model
+        assert side.stage.image.value != before[0]
+        panel.opacity.value = 0.8
+        panel.stops.click()
+        assert panel.busy.value == "stopping ..."
+        await until(lambda: not at_work(panel))
+        assert "stopped; what is seen is what was there before." in panel.message.value
+        assert "nib-wrong" not in panel.message.value and (side.stage.image.value, side.said.value) == before
+        assert set(answers.kept) == known
+        side.method.value = "nib"
+        await until(lambda: side.asked.method == "nib")
+        assert panel.message.value == "" and not at_work(panel)
+        scene = nib.load_pairs("shapes", n=1, start=1).iloc[0]
+        ex = nib.explain(clip, [scene.image], [scene.caption], "nib")
+        torch.testing.assert_close(side.answer.ex.image_scores, ex.image_scores, rtol=1e-3, atol=1e-7)
+
+    asyncio.run(person())
+
+
+def test_what_is_asked_next_stops_what_is_under_way(panel):
+    async def person():
+        side, heart = panel.sides[0], panel.sides[0].caption.value
+        begin_long(panel)
+        await until(lambda: at_work(panel))
+        side.words.buttons.index = 3
+        assert "words and patches can be clicked when" in panel.message.value and side.words.buttons.index == 0
+        first = panel.work.piece
+        panel.number.value = 2  # still with all those masks
+        panel.number.value = 3
+        assert first.stopping and panel.work.piece is not first
+        side.method.value = "gradcam"
+        await until(lambda: side.asked.method == "gradcam" and not at_work(panel))
+        assert panel.message.value == "" and side.asked.caption == nib.load_pairs("shapes", n=1, start=3).caption[0] != heart
+        side.words.buttons.index = 3
+        assert side.focus == ("word", 2)
+
+    asyncio.run(person())
+
+
+def test_what_goes_wrong_beside_the_kernels_thread_is_said(panel, monkeypatch):
+    def fails(*_, **__):
+        time.sleep(2 * work.SOON)
+        raise ValueError("the <model> is tired.")
+
+    async def person():
+        panel.sides[0].caption.value = "a red star"
+        await until(lambda: not at_work(panel))
+        assert "the &lt;model&gt; is tired." in panel.message.value and "nib-wrong" in panel.message.value
+
+    monkeypatch.setattr(work, "SOON", 0.05)
+    monkeypatch.setattr(sessions, "explain", fails)
+    asyncio.run(person())
+
+
+@pytest.mark.filterwarnings("ignore:mfaba_boundary finds nothing")
+@pytest.mark.parametrize("method", [name for name, run in nib.METHODS.items() if run.about.forwards >= 20])
+def test_every_long_method_can_be_stopped_often(method, monkeypatch):
+    """At each batch of masks, steps or points, which are as many as run at once."""
+    stops, forwards, head = [], [], Tower.head
+    monkeypatch.setattr(kept, "heed", lambda: stops.append(1))
+    monkeypatch.setattr(Tower, "head", lambda tower, row: forwards.append(len(row)) or head(tower, row))
+    for room in (tower, perturb):
+        monkeypatch.setattr(room, "rows_at_once", lambda h: 3)
+    masks = {"masks": 50} if "masks" in inspect.signature(nib.METHODS[method]).parameters else {}
+    nib.explain(kept.keeping(nib.wrap(tiny.openai())), tiny.pixels(1), tiny.captions((7,)), method, **masks)
+    assert len(stops) == len(forwards) > 2 and max(forwards) <= 3
 
 
 def test_an_uploaded_picture_keeps_its_text_text(panel):
@@ -190,6 +289,15 @@ def test_an_uploaded_picture_keeps_its_text_text(panel):
     assert len(side.stage.image.value) < 400_000
     upload(panel, "<b>own</b>.png", png((60, 60)))
     assert panel.source.value == "<b>own</b>.png (2)"
+
+
+def test_an_upload_that_cannot_be_explained_yet_is_offered_all_the_same(panel):
+    side = panel.sides[0]
+    before, side.caption.value = side.stage.image.value, " "
+    upload(panel, "own.png", png())
+    assert "caption 0 is empty" in panel.message.value and side.stage.image.value == before
+    side.caption.value = "a red star"
+    assert panel.message.value == "" and side.asked.picture.name == panel.source.value == "own.png"
 
 
 def test_it_saves_what_the_batch_does(clip, panel, tmp_path):
