@@ -109,14 +109,15 @@ def test_accuracy_is_the_tables():
         assert row(FINDINGS, label) == expected
 
 
-def test_findings_are_the_tables():
+@pytest.mark.parametrize("world, page", [("mini-shapes", FINDINGS)], ids=["first"])
+def test_findings_are_the_tables(world, page):
     ranks = dict.fromkeys(("precision_rank", "image_gain_rank", "text_gain_rank"), str)
-    found = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=[0, 1], dtype=ranks).loc["mini-shapes"]
+    found = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=[0, 1], dtype=ranks).loc[world]
     assert len(found) >= 30
     said = lambda v, places=2: "–" if pd.isna(v) else v if isinstance(v, str) else f"{v:.{places}f}"
     sure = lambda m, name: "–" if pd.isna(m[name]) else f"{m[name]:.2f} ({m[f'{name}_low']:.2f}–{m[f'{name}_high']:.2f})"
     for method, m in found.iterrows():
-        assert row(FINDINGS, f"`{method}`") == [
+        assert row(page, f"`{method}`") == [
             said(m.pointing), sure(m, "precision"), said(m.precision_rank), sure(m, "image_gain"), said(m.image_gain_rank),
             said(m.text_gain), said(m.text_gain_rank), said(m.shapley_image), said(m.shapley_text),
             said(m.image_drop_published, 1)]
@@ -162,6 +163,26 @@ def test_held_is_its_tables():
             f"texture's {kinds['texture']:.2f}, shape's {kinds['shape']:.2f} and size's {kinds['size']:.2f}") in page
     for way, says in (("attn_lrp", "{:.2f} for phrases"), ("integrated Jacobians", "have {:.2f}"), ("random coalitions", "words {:.2f}, for")):
         assert says.format(words.loc[(way, "phrase"), "mean"]) in page
+
+
+def test_measures_are_their_table():
+    found = pd.read_csv(ROOT / "results/reference/mini-shapes/metrics.csv", index_col=[0, 1]).spearman
+    image, text = found.loc["image"], found.loc["text"]
+    assert (f"the published image Drop has a rank correlation of {image['published Drop']:.2f} with the agreement with Shapley "
+            f"values, the corrected one {image['corrected Drop']:.2f}, relevance gain {image['relevance gain']:.2f}, precision "
+            f"on exact masks {image['AP on masks']:.2f}; on words {text['published Drop']:.2f}, {text['corrected Drop']:.2f}, "
+            f"{text['relevance gain']:.2f}, and {text['AP of words']:.2f} for the precision") in " ".join(FINDINGS.split())
+
+
+def test_counterfactuals_are_their_table():
+    found = table("counterfactual", "concordance.csv").reset_index()
+    found = found[(found["map"] == "text") & (found.kind == "words")].set_index("method")
+    best, says = found.loc["nib_held"], found.concordance.map("{:.2f}".format)
+    assert (f"in {best.concordance:.2f} ({best.concordance_low:.2f} to {best.concordance_high:.2f}) of cases by `nib_held`, "
+            f"{says['input_gradient']} by `input_gradient`, {says['attn_lrp']} by `attn_lrp` and leaving the word out, "
+            f"{says['integrated_gradients']} by `integrated_gradients`, {says['nib']} by NIB, {says['m2ib']} by M2IB"
+            ) in " ".join(FINDINGS.split())
+    assert says["attn_lrp"] == says["leave_one_out"] and found.n.eq(24).all()
 
 
 def test_headlines_are_the_tables():
