@@ -67,8 +67,8 @@ def test_a_span_is_summed_before_it_is_mapped(double):
 
 
 def test_all_words_share_one_forward_of_the_picture(double, monkeypatch):
-    runs, fc1 = [], double.image.blocks[0].fc1
-    monkeypatch.setattr(double.image.blocks[0], "fc1", lambda x: (runs.append(len(x)), fc1(x))[1])
+    runs, act = [], double.image.blocks[0].act
+    monkeypatch.setattr(double.image.blocks[0], "act", lambda x: (runs.append(len(x)), act(x))[1])
     nib.word_maps(double, pixels()[[0, 1, 0]], tiny.captions((5, 12, 7)))
     assert runs == [2]  # two pictures, one of them with two captions
 
