@@ -82,6 +82,16 @@ def test_presence_narrows_what_attention_sees_and_not_the_reading(double):
     torch.testing.assert_close(at[-50.0][0], at[-50.0][1])  # CLS sees itself alone, whatever the picture
 
 
+@pytest.mark.parametrize("presence", [0.0, -2.0])
+def test_what_is_pushed_up_is_what_is_pulled_down(double, presence):
+    """Either way through the held tower gives the same number; pairs in any order, more than are pulled at once."""
+    for tower, reading, _ in sides(double, tiny.pixels(2, (32, 32)).double()):
+        net, row = Held(tower, reading.stream(0), reading.at, presence), torch.arange(37) % 3 % 2
+        moves, goal = torch.randn(37, *net.h.shape[1:]).double(), torch.randn(37, 8).double()
+        up = (net.push(moves, row) * F.normalize(goal, dim=-1)).sum(-1)
+        close((net.pull(goal, row) * moves).flatten(1).sum(1), up, 1e-10)
+
+
 def test_nothing_narrowed_is_attn_lrp(double):
     """Of words only what their rows of the vocabulary say, so that positions must be nothing for the two to be one."""
     (tower, reading, target), words = sides(double, tiny.pixels(2, (32, 32)).double())

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...clip.blocks import Block, Linear, Norm, pick
-from ...clip.tower import TURNS, Tower
+from ...clip.tower import TURNS, Tower, rows_at_once
 
 
 class Held:
@@ -45,7 +45,7 @@ class Held:
     def pull(self, goal: Tensor, row: Tensor) -> Tensor:
         """d cosine(feature[row], goal) / d h_0, (p, T, D), for p goals (p, E), with both lengths held."""
         back, found = F.normalize(goal.to(self.h.dtype), dim=-1) / self.length[row] @ self.project, []
-        some = max(TURNS, len(self.h))
+        some = max(len(self.h), min(TURNS, rows_at_once(self.h)))  # no more memory than the forward pass took
         for slope, own in zip(back[:, None].split(some), row.split(some)):
             slope = centred(slope * self.post[own])
             for block in reversed(self.blocks):
