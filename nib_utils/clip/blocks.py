@@ -111,12 +111,16 @@ class Block:
 
     def join(self, mixed: Tensor) -> Tensor:
         """What mixed values (..., heads, T, D / heads) add to the stream, (..., T, D)."""
-        y = self.out(mixed.transpose(-2, -3).flatten(-2))
+        y = self.out(self.merge(mixed))
         return y if self.scale1 is None else y * self.scale1
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, heads, T, D / heads)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def merge(self, x: Tensor) -> Tensor:
+        """(..., heads, T, D / heads) -> (..., T, D)."""
+        return x.transpose(-2, -3).flatten(-2)
 
     def row(self, h: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
         """Only the output row `at` (B,) of the block, (B, D), and its attention (B, heads, T).

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import jvp, vmap
 
-from ..clip.captions import as_list, pad
+from ..clip.captions import as_list
 from ..clip.clip import Clip, default_batch
-from ..clip.tower import Reading, Tower
+from ..clip.tower import Tower
 from ..common.checks import brief
 from ..methods import METHODS
-from ..methods.shared.entrance import entrance
-from ..methods.shared.held import held
+from ..methods.shared.held import Held
 from .explanation import check_count, spoken
 from .maps import image_maps, upsampled
 from .options import check_request
@@ -70,9 +68,9 @@ def word_maps(clip: Clip, images, captions, method: str = "nib_held", *, batch_s
     """For each pair the map of every word of its caption, read inside that caption.
 
     A word's part is the E numbers that its row of the vocabulary gives to the caption's unit feature through the held
-    text tower (`methods/shared/held.py`), by one forward-mode derivative a word; its map is that of `method` with this
-    part for a target, so that all words share one forward of the picture and take one backward pass each. images,
-    captions, batch_size, truncate: as for `explain`; options: the method's own, for images.
+    text tower (`methods/shared/held.py`); its map is that of `method` with this part for a target, so that all words
+    share one forward of the picture and take one backward pass each. images, captions, batch_size, truncate: as for
+    `explain`; options: the method's own, for images.
 
     With a method that is linear in its target (nib_held with detail "redistributed" or "none", attn_lrp) the matrix of
     words x patches adds up to the cosine but for what SOS, EOS, CLS, positions and biases give. Raises as `explain`.
@@ -90,8 +88,8 @@ def word_maps(clip: Clip, images, captions, method: str = "nib_held", *, batch_s
     step = batch_size or default_batch(clip)
     for first in range(0, len(ids), step):
         pairs = slice(first, first + step)
-        text, count = clip.text.read(pad(ids[pairs])), [len(own) for own in words[pairs]]
-        parts = [part[:n] for part, n in zip(word_parts(clip.text, text), count)]
+        parts = [word_parts(clip.text, own) for own in ids[pairs]]
+        count = [len(part) for part in parts]
         which = torch.arange(len(count)).repeat_interleave(torch.tensor(count))  # a picture once a word, but read once
         scores, maps = mapped(found, pixels[pairs][which.to(pixels.device)], torch.cat(parts))
         for kept, new in ((found.parts, parts), (found.maps, maps.split(count)), (found.scores, scores.split(count))):
@@ -110,14 +108,10 @@ def mapped(found: WordMaps, x: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
     return F.adaptive_avg_pool2d(raw, tower.grid), upsampled(raw, x.shape[-2:])
 
 
-@torch.no_grad()
-def word_parts(tower: Tower, reading: Reading) -> Tensor:
-    """What each word gives to the unit feature of its caption, (B, T - 2, E); nothing after a caption's last."""
-    net, own = held(tower), reading.own
-    rows, enter = entrance(net, own.x)  # (U, T, D)
-    feature = lambda rows: net.finish(enter(rows).to(net.dtype), 0, own.at)
-    words = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)[1:-1, None, :, None]  # at one place, in all
-    along = lambda word: jvp(feature, (rows,), (rows * word,))
-    whole, parts = vmap(along, chunk_size=reading.rows)(words)  # (T - 2, U, E) each, the first alike for all words
-    parts = parts / whole.norm(dim=-1, keepdim=True)
-    return parts.transpose(0, 1)[reading.which]
+def word_parts(tower: Tower, ids: Tensor) -> Tensor:
+    """What each word of a caption, ids (T,), gives to its unit feature, (T - 2, E)."""
+    reading, words = tower.read(ids[None]), torch.arange(1, len(ids) - 1)
+    net, rows = Held(tower, reading.stream(0), reading.at), tower.parts["vocabulary"][ids]  # (T, D)
+    moves = net.h.new_zeros(len(words), *rows.shape)
+    moves[words - 1, words] = rows[words].to(moves)
+    return net.push(moves, torch.zeros_like(words))

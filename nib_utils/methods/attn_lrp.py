@@ -1,12 +1,12 @@
 """AttnLRP: relevance handed down from the similarity to the tokens, rule by rule, as a gradient with the gates held."""
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..clip.tower import Reading, Tower
 from .register import method
-from .shared.gradient import stream_gradient
-from .shared.held import held, held_cosine
+from .shared.held import Held
 
 
 @method(title="AttnLRP", group="rival", source="Achtibat et al., ICML 2024", forwards=2.9, gradients=True, signed=True)
@@ -16,7 +16,7 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     Rules: a linear layer hands on in proportion to its terms, its bias absorbing a share; a norm is linear with
     its deviation held; an activation is `x` times a held factor; a product shares equally between its factors;
     softmax is taken at first order. Each is the gradient times input of a network in which the held parts are
-    constants (`shared/held.py`), so one backward pass is enough. The cosine's norms are held too.
+    constants (`shared/held.py`), and which is linear, so one pass back is enough. The cosine's norms are held too.
     The authors' own recipe for CLIP sends nothing through the softmax and has gamma rules, to be tuned, in place of
     the epsilon rule that every linear layer has here.
     Source: AttnLRP, Achtibat et al., ICML 2024, section 3.
@@ -24,5 +24,10 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = attn_lrp(clip.image, reading, clip.encode_text("a cat"))
     """
-    gradient = stream_gradient(held(tower), reading, target, 0, held_cosine)
-    return (gradient * reading.stream(0)).sum(-1)  # (B, T, D) -> (B, T)
+    found, features = [], []
+    for part in reading.parts(reading.own.stream(0), target):
+        net = Held(tower, part.start, part.at)
+        features.append(net.feature.to(tower.dtype))
+        found.append((part, (net.pull(part.goal, part.row) * net.h[part.row]).sum(-1)))  # (p, T, D) -> (p, T)
+    reading.own.feature = torch.cat(features)
+    return reading.in_order(found)

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..clip.tower import Reading, Tower
+from ..clip.blocks import Norm
+from ..clip.tower import Reading, Tower, pull_back
 from .register import method
-from .shared.entrance import entrance
-from .shared.held import held, held_cosine
+from .shared.held import Held, centred, held_scale
 
 DETAILS = ("redistributed", "product", "none")
 
@@ -22,8 +22,8 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
     With the gates held (`shared/held.py`) the network is linear in what is narrowed, so the integral of NIB is one
     step and adds up to the cosine but for what biases and positions give. presence: log of the share of each patch
     that attention sees, 0 for all: a picture of less information that is still one. A patch's score is
-    `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. detail, from the same backward pass, says where
-    in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in
+    `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. detail, from the same gradient, says where in a
+    patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in
     proportion to d, and every patch keeps its mean; "product" is the positive scores, stretched, times d; "none" are
     scores of tokens (B, T). smoothing: standard deviation in patch widths. Raises ValueError for a bad option.
     Source: our own; at presence 0 and without detail a picture's scores are those of AttnLRP (Achtibat et al., 2024).
@@ -35,24 +35,25 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
     if smoothing < 0:
         raise ValueError(f"nib_held: smoothing is {smoothing}; it takes at least 0.")
-    net, found, features = held(tower, presence), [], []
+    found, features = [], []
     for part in reading.parts(reading.own.x, target):
-        leaf, enter = entrance(net, part.start)
-        by = [leaf.detach().requires_grad_()]
+        x = part.start.detach().requires_grad_(tower.grid is not None)
         with torch.enable_grad():
-            h = enter(by[0])
-            features.append(net.finish(h.to(net.dtype), 0, part.at))
-        if tower.grid:
-            by = [h, *by] if detail != "none" else [h]
-        scores, *pixels = ((g * x.detach()[part.row]).float() for g, x in
-                           zip(part.gradient(features[-1], by, held_cosine), by))
-        scores = scores.sum(-1)
-        if pixels:
+            tokens = tower.tokens(x)
+        net = Held(tower, tower.pre(tokens.detach()), part.at, presence)
+        features.append(net.feature.to(tower.dtype))
+        slope = net.pull(part.goal, part.row)  # (p, T, D)
+        own = net.h if tower.grid else tower.parts["vocabulary"][x]
+        scores = (slope * own[part.row]).float().sum(-1)
+        if tower.grid and detail != "none":
+            if isinstance(tower.pre, Norm):
+                slope = centred(slope * held_scale(tower.pre, tokens.detach().to(slope.dtype))[part.row])
+            pixels = pull_back(tokens, x, part.row, slope.to(tokens.dtype)) * x.detach()[part.row]
             patches = scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid)
-            scores = detailed(patches, pixels[0].sum(1).relu(), detail, smoothing)
+            scores = detailed(patches, pixels.float().sum(1).relu(), detail, smoothing)
         found.append((part, scores))
     if tower.grid is None or presence == 0:
-        reading.own.feature = torch.cat(features).detach().to(tower.dtype)
+        reading.own.feature = torch.cat(features)
     return reading.in_order(found)
 
 

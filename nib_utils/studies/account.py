@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ..clip.captions import pad
 from ..clip.clip import Clip
+from ..clip.similarity import cosine
 from ..clip.tower import Reading, Tower
 from ..common.checks import check_whole, need_columns
-from ..methods.shared.held import held, held_cosine
+from ..methods.shared.held import Held
 
 
 def account(clip: Clip, pairs: pd.DataFrame, batch_size: int = 16) -> pd.DataFrame:
@@ -36,11 +37,9 @@ def account(clip: Clip, pairs: pd.DataFrame, batch_size: int = 16) -> pd.DataFra
 
 def summed(tower: Tower, reading: Reading, target: Tensor) -> dict[str, Tensor]:
     """The parts of every pair's similarity, (B,) each."""
-    net, h = held(tower), reading.stream(0).clone().requires_grad_()
-    with torch.enable_grad():
-        similarity = held_cosine(net.finish(h.to(net.dtype), 0, reading.at), target)
-    slope = torch.autograd.grad(similarity.sum(), h)[0].float()  # (B, T, D)
-    rows, positions = h.detach().float(), torch.zeros_like(h[:1]).float()
+    net = Held(tower, h := reading.stream(0), reading.at)
+    similarity, slope = cosine(net.feature, target), net.pull(target, torch.arange(len(h))).float()  # (B,), (B, T, D)
+    rows, positions = h.float(), torch.zeros_like(h[:1]).float()
     if tower.grid is None:
         positions = tower.parts["positions"][: h.shape[1]].float()
         rows = rows - positions
@@ -49,4 +48,4 @@ def summed(tower: Tower, reading: Reading, target: Tensor) -> dict[str, Tensor]:
         torch.arange(h.shape[1], device=h.device) < reading.at[:, None])
     own, place = (rows * slope).sum(-1) * every, (positions * slope).sum(-1) * every
     parts = {"parts": (own * inside).sum(1), "ends": (own * ~inside).sum(1), "positions": place.sum(1)}
-    return {"similarity": similarity.detach(), **parts, "nothing": similarity.detach() - sum(parts.values())}
+    return {"similarity": similarity, **parts, "nothing": similarity - sum(parts.values())}

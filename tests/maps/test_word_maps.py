@@ -7,6 +7,7 @@ import torch
 from slow_held import slow
 
 import nib_utils as nib
+from nib_utils.studies.cost import counted, forward_operations
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +68,17 @@ def test_a_span_is_summed_before_it_is_mapped(double):
 
 
 def test_all_words_share_one_forward_of_the_picture(double, monkeypatch):
-    runs, fc1 = [], double.image.blocks[0].fc1
-    monkeypatch.setattr(double.image.blocks[0], "fc1", lambda x: (runs.append(len(x)), fc1(x))[1])
+    runs, act = [], double.image.blocks[0].act
+    monkeypatch.setattr(double.image.blocks[0], "act", lambda x: (runs.append(len(x)), act(x))[1])
     nib.word_maps(double, pixels()[[0, 1, 0]], tiny.captions((5, 12, 7)))
     assert runs == [2]  # two pictures, one of them with two captions
+
+
+def test_a_word_takes_one_pass_of_either_tower_however_long_the_other_captions_are():
+    clip, x, ids = nib.wrap(tiny.openai(layers=6)), tiny.pixels(2), tiny.captions((4, 21))
+    both = [forward_operations(clip, x) + counted(lambda own=own: clip.text(torch.as_tensor(own)[None])) for own in ids]
+    spent = counted(lambda: nib.word_maps(clip, x, ids, detail="none"))
+    assert spent < 1.1 * sum((len(own) - 1) * one for own, one in zip(ids, both))  # its words, and once to read them
 
 
 def test_a_batch_is_its_pairs_one_by_one(double):

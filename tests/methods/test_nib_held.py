@@ -9,7 +9,7 @@ from slow_held import norm, slow
 import nib_utils as nib
 from nib_utils.clip.captions import pad
 from nib_utils.methods.nib_held import detailed, gaussian, keeping
-from nib_utils.methods.shared.held import held
+from nib_utils.methods.shared.held import Held
 
 SMALL = dict(layers=3, width=16, heads=2, projection=8, image_size=32, patch_size=16)
 MODELS = {
@@ -76,10 +76,20 @@ def test_presence_narrows_what_attention_sees_and_not_the_reading(double):
     (tower, reading, target), _ = sides(double, tiny.pixels(2, (32, 32)).double())
     run(tower, reading, target, presence=-2.0)
     torch.testing.assert_close(reading.feature, tower(reading.x))  # what explain goes on with is the whole picture's
-    at = {presence: held(tower, presence)(reading.x) for presence in (0.0, -2.0, -50.0)}
+    at = {u: Held(tower, reading.stream(0), reading.at, u).feature for u in (0.0, -2.0, -50.0)}
     torch.testing.assert_close(at[0.0], reading.feature)
     assert (at[-2.0] - at[0.0]).abs().max() > 1e-2
     torch.testing.assert_close(at[-50.0][0], at[-50.0][1])  # CLS sees itself alone, whatever the picture
+
+
+@pytest.mark.parametrize("presence", [0.0, -2.0])
+def test_what_is_pushed_up_is_what_is_pulled_down(double, presence):
+    """Either way through the held tower gives the same number; pairs in any order, more than are pulled at once."""
+    for tower, reading, _ in sides(double, tiny.pixels(2, (32, 32)).double()):
+        net, row = Held(tower, reading.stream(0), reading.at, presence), torch.arange(37) % 3 % 2
+        moves, goal = torch.randn(37, *net.h.shape[1:]).double(), torch.randn(37, 8).double()
+        up = (net.push(moves, row) * F.normalize(goal, dim=-1)).sum(-1)
+        close((net.pull(goal, row) * moves).flatten(1).sum(1), up, 1e-10)
 
 
 def test_nothing_narrowed_is_attn_lrp(double):

@@ -7,7 +7,7 @@ import torch
 import nib_utils as nib
 from nib_utils.clip.captions import pad
 from nib_utils.clip.similarity import cosine
-from nib_utils.methods.shared.held import held
+from nib_utils.methods.shared.held import Held
 
 
 @pytest.fixture(scope="module", params=["image", "text"])
@@ -204,4 +204,5 @@ def test_attn_lrp_is_relevance_handed_down_rule_by_rule():
 
 def test_a_held_tower_leaves_the_feature_as_it_is(reading):
     tower, tokens, _ = reading
-    torch.testing.assert_close(held(tower)(tokens.x), tokens.feature, atol=1e-4, rtol=1e-4)
+    feature = Held(tower, tokens.stream(0), tokens.at).feature
+    torch.testing.assert_close(feature, tokens.feature, atol=1e-4, rtol=1e-4)

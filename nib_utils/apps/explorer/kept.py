@@ -15,7 +15,7 @@ from .work import heed
 
 @dataclass
 class KeptTower(Tower):
-    """A tower whose readings of single inputs last; a tower made from it, such as the held one, begins anew."""
+    """A tower whose readings of single inputs last; a tower made from it, such as a wider one, begins anew."""
 
     readings: Memory = field(init=False, default_factory=partial(Memory, 8))
 

@@ -1,24 +1,20 @@
 """The gradient of the similarity by one layer's stream, which several methods read."""
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from ...clip.similarity import cosine
 from ...clip.tower import Reading, Tower
 
 
-def stream_gradient(tower: Tower, reading: Reading, target: Tensor, layer: int,
-                    of: Callable[[Tensor, Tensor], Tensor] = cosine) -> Tensor:
-    """d of(feature, target) / d h_layer, (B, T, D), from float32 on: in half precision, words would change places."""
+def stream_gradient(tower: Tower, reading: Reading, target: Tensor, layer: int) -> Tensor:
+    """d cosine / d h_layer, (B, T, D), from float32 on: in half precision, words would change places."""
     end, found, features = tower.wide(layer), [], []
     for part in reading.parts(reading.own.stream(layer), target):
         h = part.start.to(torch.promote_types(tower.dtype, torch.float32), copy=True).requires_grad_()
         with torch.enable_grad():
             features.append(end.finish(h, layer, part.at))
-        found.append((part, part.gradient(features[-1], h, of)))
+        found.append((part, part.gradient(features[-1], h)))
     reading.own.feature = torch.cat(features).detach().to(reading.tower.dtype)
     return reading.in_order(found)
 

@@ -1,87 +1,118 @@
-"""A tower with its gates held: what only scales or routes is constant, so that a gradient hands relevance down."""
+"""A tower with its gates held is linear: moves of its stream are pushed up through it, its slopes pulled down."""
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...clip.blocks import Block, Norm
-from ...clip.tower import Tower
+from ...clip.blocks import Block, Linear, Norm, pick
+from ...clip.tower import TURNS, Tower, rows_at_once
 
 
-def held(tower: Tower, presence: float = 0.0) -> Tower:
-    """The same tower, from float32 on, with the same outputs and with gradients for which every gate is constant.
+class Held:
+    """A tower from float32 on, read once from h_0 (n, T, D), with every gate kept that it met on the way.
 
-    Held are each norm's deviation and each activation's factor `act(x) / x`; the factors of a product in attention
-    have half of their gradient each. presence: the log of how present every patch is to all attention, 0 for wholly
-    present; CLS, which is no place, and captions stay whole. Source of the rules: AttnLRP, Achtibat et al., ICML 2024.
+    Its feature (n, E) is the tower's own. Held are each norm's deviation, each activation's factor `act(x) / x`, and
+    the feature's length; of a product in attention each factor goes half of its way with the other held. presence: the
+    log of how present every patch is to all attention, 0 for wholly present; CLS, which is no place, and captions stay
+    whole. Source of the rules: AttnLRP, Achtibat et al., ICML 2024; one linear map, taken either way, is our own form.
+
+    >>> net = Held(tower, reading.stream(0), reading.at)
+    >>> slope = net.pull(target, torch.arange(len(target)))  # (B, T, D)
     """
-    norm = lambda part: HeldNorm(**vars(part)) if isinstance(part, Norm) else part
-    patches = tower.grid[0] * tower.grid[1] if tower.grid else 0
-    tower = tower.wide(0)
-    blocks = [HeldBlock(**vars(block) | dict(norm1=norm(block.norm1), norm2=norm(block.norm2)),
-                        patches=patches, presence=presence) for block in tower.blocks]
-    for block in blocks:
-        block.act = partial(gated, block.act)
-    return replace(tower, pre=norm(tower.pre), blocks=blocks, post=norm(tower.post))
+
+    @torch.no_grad()
+    def __init__(self, tower: Tower, h: Tensor, at: Tensor, presence: float = 0.0):
+        net, T, patches = tower.wide(0), h.shape[1], tower.grid[0] * tower.grid[1] if tower.grid else 0
+        self.h, self.blocks = (h := h.to(net.dtype)), []
+        mask = h.new_full((T, T), float("-inf") if net.blocks[0].causal else 0).triu(1)
+        mask[:, T - patches :] += presence
+        for block in net.blocks:
+            self.blocks.append(HeldBlock(block, h, mask, at if block is net.blocks[-1] else None))
+            h = self.blocks[-1].output
+        self.post, self.feature = held_scale(net.post, h), net.head(h[:, 0])
+        self.project = net.project.weight if isinstance(net.project, Linear) else torch.eye(h.shape[-1]).to(h)
+        self.length = self.feature.norm(dim=-1, keepdim=True)
+
+    @torch.no_grad()
+    def push(self, moves: Tensor, row: Tensor) -> Tensor:
+        """How far the unit feature of the inputs `row` (p,) goes, (p, E), when h_0 moves by (p, T, D)."""
+        for block in self.blocks:
+            moves = block.push(moves, row)
+        return (centred(moves) * self.post[row])[:, 0] @ self.project.T / self.length[row]
+
+    @torch.no_grad()
+    def pull(self, goal: Tensor, row: Tensor) -> Tensor:
+        """d cosine(feature[row], goal) / d h_0, (p, T, D), for p goals (p, E), with both lengths held."""
+        back, found = F.normalize(goal.to(self.h.dtype), dim=-1) / self.length[row] @ self.project, []
+        some = max(len(self.h), min(TURNS, rows_at_once(self.h)))  # no more memory than the forward pass took
+        for slope, own in zip(back[:, None].split(some), row.split(some)):
+            slope = centred(slope * self.post[own])
+            for block in reversed(self.blocks):
+                slope = block.pull(slope, own)
+            found.append(slope)
+        return torch.cat(found)
 
 
-def held_cosine(feature: Tensor, goal: Tensor) -> Tensor:
-    """The cosine of (n, E) and (n, E) with both norms held, (n,)."""
-    goal = goal.to(feature.dtype)
-    return (feature * goal).sum(-1) / (feature.norm(dim=-1) * goal.norm(dim=-1)).detach()
+class HeldBlock:
+    """A block at n streams, h (n, T, D): its output, and what it makes of moves and slopes.
+
+    mask (T, T) is added to the logits. at (n,): the output is this row alone, (n, 1, D); None: all, (n, T, D).
+    """
+
+    def __init__(self, block: Block, h: Tensor, mask: Tensor, at: Tensor | None):
+        self.block, self.at, self.scale1, x = block, at, held_scale(block.norm1, h), block.norm1(h)
+        self.q, self.k, self.v = map(block.split, (block.q(self.rows(x)), block.k(x), block.v(x)))
+        self.half = self.q.shape[-1] ** -0.5 / 2
+        logits = self.q @ self.k.mT * (2 * self.half) + (mask if at is None else mask[at][:, None, None])
+        self.attention = logits.softmax(-1)  # (n, heads, T, T), or (n, heads, 1, T)
+        h = self.rows(h) + block.join(self.attention @ self.v)
+        self.scale2, x = held_scale(block.norm2, h), block.fc1(block.norm2(h))
+        y = block.act(x)
+        self.factor = (y / x).nan_to_num(0.5)  # both of CLIP's activations have slope 1/2 at 0
+        self.output = h + scaled(block.fc2(y), block.scale2)
+
+    def rows(self, x: Tensor, row: Tensor | slice = slice(None)) -> Tensor:
+        """Those of (p, T, D) that the output has, (p, 1, D) or all."""
+        return x if self.at is None else pick(x, self.at[row])[:, None]
+
+    def spread(self, x: Tensor, row: Tensor) -> Tensor:
+        """What `rows` takes, put back where it was, (p, T, D)."""
+        return x if self.at is None else x * F.one_hot(self.at[row], self.k.shape[2])[..., None]
+
+    def push(self, moves: Tensor, row: Tensor) -> Tensor:
+        """Moves of the stream before the block, (p, T, D), as moves after it."""
+        block, attention, x = self.block, self.attention[row], centred(moves) * self.scale1[row]
+        q, k, v = map(block.split, (self.rows(x, row) @ block.q.weight.T, x @ block.k.weight.T, x @ block.v.weight.T))
+        logits = (q @ self.k[row].mT + self.q[row] @ k.mT) * self.half
+        weights = attention * (logits - (attention * logits).sum(-1, keepdim=True))
+        mixed = block.merge(weights @ self.v[row] + attention @ v) / 2
+        moves = self.rows(moves, row) + scaled(mixed @ block.out.weight.T, block.scale1)
+        x = (centred(moves) * self.scale2[row]) @ block.fc1.weight.T * self.factor[row]
+        return moves + scaled(x @ block.fc2.weight.T, block.scale2)
+
+    def pull(self, slope: Tensor, row: Tensor) -> Tensor:
+        """Slopes by the stream after the block as slopes by that before it, (p, T, D): `push`, transposed."""
+        block, attention = self.block, self.attention[row]
+        x = scaled(slope, block.scale2) @ block.fc2.weight * self.factor[row] @ block.fc1.weight
+        slope = slope + centred(x * self.scale2[row])
+        mixed = block.split(scaled(slope, block.scale1) @ block.out.weight) / 2
+        weights = mixed @ self.v[row].mT
+        logits = attention * (weights - (attention * weights).sum(-1, keepdim=True)) * self.half
+        q, k, v = map(block.merge, (logits @ self.k[row], logits.mT @ self.q[row], attention.mT @ mixed))
+        x = k @ block.k.weight + v @ block.v.weight + self.spread(q @ block.q.weight, row)
+        return self.spread(slope, row) + centred(x * self.scale1[row])
 
 
-@dataclass
-class HeldBlock(Block):
-    """A block's own output, and the gradients of AttnLRP."""
-
-    patches: int = 0  # the last so many tokens of an image
-    presence: float = 0.0
-
-    def branch(self, h: Tensor) -> Tensor:
-        x = self.norm1(h)
-        return self.mix(self.attention(x), x)
-
-    def attention(self, x: Tensor) -> Tensor:
-        return super().attention(half(x))
-
-    def mix(self, attention: Tensor, x: Tensor) -> Tensor:
-        return half(super().mix(attention, x))
-
-    def row_attention(self, x: Tensor, at: Tensor) -> Tensor:
-        return super().row_attention(half(x), at)
-
-    def row_mix(self, attention: Tensor, x: Tensor) -> Tensor:
-        return half(super().row_mix(attention, x))
-
-    def weigh(self, logits: Tensor) -> Tensor:
-        if self.presence:
-            others = logits.shape[-1] - self.patches
-            logits = logits + F.pad(logits.new_full((self.patches,), self.presence), (others, 0))
-        return super().weigh(logits)
+def held_scale(norm: Norm, x: Tensor) -> Tensor:
+    """What a layer norm multiplies the centred x (n, T, D) by, (n, T, D), or (n, T, 1) where it has no weights."""
+    scale = (x.var(-1, correction=0, keepdim=True) + norm.eps).rsqrt()
+    return scale if norm.weight is None else scale * norm.weight
 
 
-class HeldNorm(Norm):
-    def __call__(self, x: Tensor) -> Tensor:
-        wide = x if self.weight is None else x.to(self.weight.dtype)
-        scale = (wide.detach().var(-1, correction=0, keepdim=True) + self.eps).rsqrt()
-        y = (wide - wide.mean(-1, keepdim=True)) * scale
-        if self.weight is not None:
-            y = y * self.weight if self.bias is None else torch.addcmul(self.bias, y, self.weight)
-        return y.to(x.dtype)
+def centred(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True)
 
 
-def gated(act: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """act(x), as x times a factor that is held; both of CLIP's activations have slope 1/2 at 0."""
-    known = x.detach()
-    return x * (act(known) / known).nan_to_num(0.5)
-
-
-def half(x: Tensor) -> Tensor:
-    """The same number, with half of its gradient: one of the two factors of a product."""
-    return x / 2 + x.detach() / 2
+def scaled(x: Tensor, scale: Tensor | None) -> Tensor:
+    return x if scale is None else x * scale

@@ -23,6 +23,7 @@ from nib_utils.apps.explorer import session as sessions
 from nib_utils.clip import perturb, tower
 from nib_utils.clip.blocks import Block
 from nib_utils.clip.tower import Tower
+from nib_utils.methods.shared.held import Held
 
 ROOT = Path(__file__).parents[3]
 SEVEN = os.environ.get("IPYWIDGETS_7", "")  # a folder made by: pip install --no-deps --target FOLDER "ipywidgets<8"
@@ -35,9 +36,9 @@ def panel(clip, tmp_path):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """How often each tower embeds inputs and runs a block, however it does."""
+    """How often each tower embeds inputs, is read with its gates held, and runs a block, however it does."""
     count = dict.fromkeys(("image", "text", "blocks"), 0)
-    embed, branch = Tower.embed, Block.branch
+    embed, branch, held = Tower.embed, Block.branch, Held.__init__
 
     def counted(tower, x):
         count[tower.kind] += 1
@@ -47,7 +48,12 @@ def runs(monkeypatch):
         count["blocks"] += 1
         return branch(block, h)
 
+    def counted_held(net, tower, *args):
+        count[tower.kind] += 1
+        held(net, tower, *args)
+
     monkeypatch.setattr(Tower, "embed", counted)
+    monkeypatch.setattr(Held, "__init__", counted_held)
     monkeypatch.setattr(Block, "branch", counted_branch)
     return count
 
