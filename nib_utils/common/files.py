@@ -56,13 +56,19 @@ def check_writable(folder: str | Path, what: str) -> None:
 
 
 @contextmanager
-def locked(file: str | Path) -> Iterator[None]:
+def locked(file: str | Path, wait: bool = True) -> Iterator[bool]:
     """Be the only one at something while others wait; who dies, however it dies, is at it no longer.
+
+    Without `wait`, the block is entered with False where another one is at it.
 
     >>> with locked("runs/theory.lock"):
     ...     pass
     """
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     with open(file, "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

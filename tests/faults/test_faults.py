@@ -8,6 +8,7 @@ import pytest
 
 from faults import kill
 from faults.sandbox import Sandbox
+from nib_utils.common.files import locked
 
 
 @pytest.fixture
@@ -40,6 +41,20 @@ def test_a_killed_kernel_fails_its_job_and_the_copy_is_kept(box):
     assert driver.returncode == 1 and "nib_utils: notebook count: its kernel ended (DeadKernelError" in said, said
     copy, = (box.folder / "runs").glob("count-*.ipynb")
     assert json.loads(copy.read_text())["cells"] and f"what it did until then is in {copy}." in said
+
+
+def test_what_a_killed_run_left_half_written_goes_with_the_next_one(box):
+    grid = ["--seed", "0,1"]
+    assert box.run(*grid).returncode == 0
+    copies = sorted((box.folder / "runs").glob("count-*.ipynb"))
+    folder = box.results / "count" / copies[1].stem.removeprefix("count-")
+    left = [copies[0].with_name(f".{copies[0].stem}.part.ipynb"), folder / ".draws.0123.part.csv"]
+    for file in left:
+        file.write_text("half")
+    with locked(copies[1].with_suffix(".lock")):  # as if another run were at the second
+        assert all("as before" in line for line in box.run(*grid).stdout.splitlines())
+    assert [file.exists() for file in left] == [False, True]
+    assert box.run(*grid).returncode == 0 and not left[1].exists()
 
 
 def test_a_checkpoint_that_changes_while_it_is_used(box):

@@ -39,6 +39,10 @@ def run_notebooks(given: argparse.Namespace) -> None:
         return
     check_writable(root, "the folder of results")
     made_in(root, begin=True)
+    for job in (job for job, one in zip(jobs, told) if one is None):
+        with locked(copy_of(job).with_suffix(".lock"), wait=False) as alone:
+            if alone:
+                tidy(job)
     done = run_jobs([job for job, one in zip(jobs, told) if one], work, given.workers, given.engine, given.retries,
                     given.max_failures, runs_of(root) / "submitit")
     skipped = [Outcome(job, 0.0, said="as before") for job, one in zip(jobs, told) if one is None]
@@ -77,9 +81,9 @@ def checked(wanted: list[tuple[str, dict]], given: argparse.Namespace) -> list[J
     for name, parameters in wanted:
         parameters = parameters | {"results": str(Path(parameters["results"]).resolve())}
         folder = run_folder(parameters["results"], name, asked(name, parameters))
-        log = executed_copy(name, asked(name, parameters), parameters["results"]).with_suffix(".log")
         here = given.workers == 1 and given.engine == "processes"
-        jobs.setdefault(folder, Job(name, parameters, None if here else log, given.force))
+        log = None if here else copy_of(Job(name, parameters)).with_suffix(".log")
+        jobs.setdefault(folder, Job(name, parameters, log, given.force))
     sources = {json.dumps({name: job.parameters[name] for name in SOURCES if name in job.parameters}, sort_keys=True)
                for job in jobs.values()}
     for source in sorted(sources):  # each once: a model is loaded for it
@@ -109,11 +113,28 @@ def work(job: Job) -> str:
             for stream in (1, 2):  # of this process and of its kernel
                 os.dup2(log.fileno(), stream)
     given, root = asked(job.notebook, job.parameters), job.parameters["results"]
-    with locked(executed_copy(job.notebook, given, root).with_suffix(".lock")):
+    with locked(copy_of(job).with_suffix(".lock")):
+        tidy(job)
         if not job.force and reason(job.notebook, given, root) is None:
             return "as before"  # made by another run meanwhile
         execute(job.notebook, job.parameters)
     return "done"
+
+
+def copy_of(job: Job) -> Path:
+    return executed_copy(job.notebook, asked(job.notebook, job.parameters), job.parameters["results"])
+
+
+def half_written(copy: Path) -> Path:
+    """What papermill fills, which does not look like a copy."""
+    return copy.with_name(f".{copy.stem}.part.ipynb")
+
+
+def tidy(job: Job) -> None:
+    """Remove what a run that was killed left half-written of a job; for who holds its lock."""
+    folder = run_folder(job.parameters["results"], job.notebook, asked(job.notebook, job.parameters))
+    for part in (half_written(copy_of(job)), *folder.glob(".*.part*")):
+        part.unlink(missing_ok=True)
 
 
 def finish(done: list[Outcome]) -> None:
@@ -164,7 +185,7 @@ def execute(name: str, parameters: dict) -> Path:
     check_request(name, parameters)
     parameters = hard_defaults(name, parameters) | parameters
     executed = executed_copy(name, asked(name, parameters), parameters["results"])
-    part = executed.with_name(f".{executed.stem}.part.ipynb")  # what is half-written does not look like a copy
+    part = half_written(executed)
     check_writable(executed.parent, "the folder of executed copies")
     os.environ[BATCH] = "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
