@@ -75,6 +75,7 @@ def known_names(header: Sequence[str]) -> list[str]:
 
 
 def short(name: str, most: int = 60) -> str:
+    name = " ".join(name.split())  # a quoted name may have lines
     return name if len(name) <= most else name[:most] + "..."
 
 

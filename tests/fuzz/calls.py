@@ -48,7 +48,8 @@ def explain(**changed):
 def localize(**changed):
     phrases = nib.phrase_pairs(pairs()).head(1)
     options = {k: changed.pop(k) for k in list(changed) if k in ("broken", "method")}
-    return nib.localize(clip(), phrases.assign(**{k: [v] for k, v in changed.items()}), **dict(method="nib") | options)
+    odd = {k: pd.Series([v], phrases.index, object) for k, v in changed.items()}  # not as text, which pandas checks
+    return nib.localize(clip(), phrases.assign(**odd), **dict(method="nib") | options)
 
 
 MASKS = torch.ones(2, 64, 64, dtype=torch.bool)
