@@ -18,6 +18,7 @@ from PIL import Image
 from ..clip.clip import Clip
 from ..common.checks import brief, check_choice, check_whole, in_order
 from ..common.digests import code
+from ..common.memory import give_back
 from ..common.progress import progress
 from ..data.shards import Sample
 from ..data.stream import Drawn, Stream, decoded, open_stream
@@ -77,6 +78,7 @@ def run(work: Work, stream: Stream, parts: Parts, n: int | None, chunk: int, par
 
     def keep() -> None:
         nonlocal rows, start
+        give_back()
         frames, shards, places = zip(*rows)
         told = {"shard": shards[-1], "row": places[-1], "seconds": round(time.perf_counter() - start, 3),
                 "memory": round(psutil.Process().memory_info().rss / 2**20)}

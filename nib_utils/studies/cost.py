@@ -1,9 +1,6 @@
 """What a method costs, in forward-equivalents: the time of one image forward inside a batch of 8, in the same run."""
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
 import statistics
 import threading
 import time
@@ -15,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..clip.clip import Clip
+from ..common.memory import give_back
 from ..maps.explain import explain
 from .random_clip import random_pairs
 
@@ -169,10 +167,7 @@ def peak_memory(work: Callable[[], object], device: torch.device | str = "cpu") 
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / 1e9
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim:
-        gc.collect()
-        trim(0)
+    give_back()
     seen, done = [resident()], threading.Event()
 
     def watch():
