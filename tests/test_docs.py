@@ -20,7 +20,8 @@ from nib_utils.tables.overview import overview
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "data" / "README.md"]
 PAGES = {str(file.relative_to(ROOT)): file.read_text() for file in FILES}
-FINDINGS, METHODS, PAPERS, COST = (PAGES[f"docs/{name}.md"] for name in ("findings", "methods", "papers", "cost"))
+FINDINGS, SECOND, METHODS, PAPERS, COST = (
+    PAGES[f"docs/{name}.md"] for name in ("findings", "second_world", "methods", "papers", "cost"))
 
 
 def table(name: str, file: str) -> pd.DataFrame:
@@ -101,15 +102,16 @@ def test_methods_are_the_register():
     assert markdown(methods_table()) in METHODS
 
 
-def test_accuracy_is_the_tables():
-    found = table("mini_accuracy", "mini_accuracy.csv")
+@pytest.mark.parametrize("world, page", [("mini-shapes", FINDINGS), ("mini-hard-shapes-hard", SECOND)], ids=["first", "second"])
+def test_accuracy_is_the_tables(world, page):
+    found = pd.read_csv(ROOT / "results" / "mini_accuracy" / world / "mini_accuracy.csv")
     for label, name in (("own caption first of 100", "top1"), ("beats exchanged colours", "binding"),
                         ("a phrase beats its neighbours", "phrases")):
         expected = [f"{100 * v:.1f} %" if pd.notna(v) else "–" for v in found[name]]
-        assert row(FINDINGS, label) == expected
+        assert row(page, label) == expected
 
 
-@pytest.mark.parametrize("world, page", [("mini-shapes", FINDINGS)], ids=["first"])
+@pytest.mark.parametrize("world, page", [("mini-shapes", FINDINGS), ("mini-hard-shapes-hard", SECOND)], ids=["first", "second"])
 def test_findings_are_the_tables(world, page):
     ranks = dict.fromkeys(("precision_rank", "image_gain_rank", "text_gain_rank"), str)
     found = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=[0, 1], dtype=ranks).loc[world]
@@ -121,6 +123,13 @@ def test_findings_are_the_tables(world, page):
             said(m.pointing), sure(m, "precision"), said(m.precision_rank), sure(m, "image_gain"), said(m.image_gain_rank),
             said(m.text_gain), said(m.text_gain_rank), said(m.shapley_image), said(m.shapley_text),
             said(m.image_drop_published, 1)]
+
+
+def test_the_worlds_are_compared_by_their_table():
+    found = pd.read_csv(ROOT / "results/report/all-results/worlds.csv", index_col="metric")
+    assert len(found) == 5
+    for metric, m in found.iterrows():
+        assert row(SECOND, metric.replace("_", " ")) == [f"{m.spearman:.2f}", f"{m.low:.2f} to {m.high:.2f}", f"{m.methods:.0f}"]
 
 
 def test_layers_are_the_tables():
@@ -183,6 +192,39 @@ def test_counterfactuals_are_their_table():
             f"{says['integrated_gradients']} by `integrated_gradients`, {says['nib']} by NIB, {says['m2ib']} by M2IB"
             ) in " ".join(FINDINGS.split())
     assert says["attn_lrp"] == says["leave_one_out"] and found.n.eq(24).all()
+
+
+def test_the_second_world_is_its_tables():
+    page = " ".join(SECOND.split())
+    read = lambda name, file, **options: pd.read_csv(ROOT / "results" / name / "mini-hard-shapes-hard" / file, **options)
+    versus = read("main_table", "nib_against_m2ib.csv", index_col=0)
+    for metric, places in (("published_image_drop", 1), ("corrected_image_drop", 1), ("image_gain", 2), ("text_gain", 2)):
+        one = versus.loc[metric]
+        low, high = sorted((abs(one.low), abs(one.high)))
+        assert f"by {abs(one.difference):.{places}f} ({low:.{places}f} to {high:.{places}f})" in page and one.low * one.high > 0
+    metrics = read("reference", "metrics.csv", index_col=[0, 1]).spearman.loc["image"]
+    assert (f"correlation of {metrics['published Drop']:.2f} with the agreement with Shapley values, the corrected one "
+            f"{metrics['corrected Drop']:.2f}, relevance gain {metrics['relevance gain']:.2f}, precision on exact masks "
+            f"{metrics['AP on masks']:.2f}") in page
+    chance = read("sanity", "randomisation.csv")
+    chance = chance[(chance.tower == "text") & (chance.blocks == 12)].set_index("method").image_spearman.map("{:.2f}".format)
+    assert (f"of {chance['m2ib']} with what it was, `chefer_full`'s {chance['chefer_full']}, NIB's {chance['nib']}, `nib_held`'s "
+            f"{chance['nib_held']} (8 pairs") in page
+    words = read("held", "words.csv", index_col=["way", "words"])
+    phrase, kinds = words.loc[("nib_held", "phrase")], words.loc["nib_held"]["mean"].map("{:.2f}".format)
+    assert (f"{phrase['mean']:.2f} ({phrase.low:.2f} to {phrase.high:.2f}) of cases, `attn_lrp`'s in "
+            f"{words.loc[('attn_lrp', 'phrase'), 'mean']:.2f}, a fit to coalitions' in "
+            f"{words.loc[('random coalitions', 'phrase'), 'mean']:.2f}, integrated Jacobians' in "
+            f"{words.loc[('integrated Jacobians', 'phrase'), 'mean']:.2f}; of single words colours in {kinds['colour']}, textures "
+            f"{kinds['texture']}, sizes {kinds['size']}, and shapes, which this model knows least, {kinds['shape']}") in page
+    options = read("held", "options.csv").query("smoothing == 0.125 and presence == 0").set_index("detail").precision
+    assert f"has a precision of {options['product']:.2f} against {options['redistributed']:.2f} on validation" in page
+    chosen = read("layers", "chosen.csv", index_col=[0, 1])
+    image, text = chosen.loc[("m2ib", "image_gain")], chosen.loc[("m2ib", "text_gain")]
+    assert (f"{image.published_mean:.2f} at `h_10` and {image.chosen_mean:.2f} at `h_{image.chosen_layer:.0f}`, on words "
+            f"{text.published_mean:.2f} and {text.chosen_mean:.2f} at `h_{text.chosen_layer:.0f}`") in page
+    words = read("counterfactual", "concordance.csv").query("map == 'text' and kind == 'words' and method == 'nib_held'").iloc[0]
+    assert f"{words.concordance:.2f} ({words.concordance_low:.2f} to {words.concordance_high:.2f}) of cases, but" in page
 
 
 def test_headlines_are_the_tables():
