@@ -34,7 +34,7 @@ def explain_picture(given: argparse.Namespace) -> None:
     write_whole(file, lambda part: figure.savefig(part, dpi=160))
     for note in dict.fromkeys(str(w.message) for w in said if w.category is UserWarning):
         print(f"nib_utils: note: {note}", file=sys.stderr)
-    print(json.dumps(report, indent=1) if given.json else in_words(report))
+    print(json.dumps(report) if given.json else in_words(report))
 
 
 def add_options(one: argparse.ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def add_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt file, hf:NAME, "
                                                      "open_clip:ARCH@TAG")
     one.add_argument("--method", default="nib", help="nib (the default), or another of nib.METHODS")
+    one.add_argument("--truncate", action="store_true", help="cut captions that are too long, not refuse them")
     one.add_argument("--layer", type=int, help="the block that the method stands at, counted from 0")
     one.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="any other option of the method, a number or a word")
@@ -112,13 +113,14 @@ def explained(given: argparse.Namespace, scene: re.Match | None, options: dict):
     if (seconds := len(captions) * wait(given.method, options, one_look(clip))) > LONG:
         masks = f" for {options['masks']} masks" if "masks" in options else ""
         print(f"nib_utils: {given.method} takes about {seconds:.0f} seconds{masks} ...", file=sys.stderr, flush=True)
-    return explain(clip, [picture] * len(captions), captions, given.method, progress=False, **options)
+    return explain(clip, [picture] * len(captions), captions, given.method, progress=False, truncate=given.truncate,
+                   **options)
 
 
 def told(ex, given: argparse.Namespace, options: dict, file: Path) -> dict:
-    """What there is to say, as JSON holds it: similarities, words with raw scores and shares, scores of patches."""
+    """What there is to say, as JSON holds it: similarities, words with raw scores and shares, the image's scores."""
     pairs = [{"caption": caption, "similarity": ex.similarity[i].item(),
-              "words": [word._asdict() for word in ex.words(i)], "patches": ex.image_scores[i].tolist()}
+              "words": [word._asdict() for word in ex.words(i)], "image": ex.image_scores[i].tolist()}
              for i, caption in enumerate(ex.captions)]
     return {"picture": given.picture, "model": given.model, "method": given.method, "options": options,
             "figure": str(file), "pairs": pairs}

@@ -27,7 +27,6 @@ def add_command(commands) -> None:
     one.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES[:2]), metavar="MEASURE",
                      help=f"of {', '.join(MEASURES)} (default: the first two)")
     one.add_argument("--part", type=int, default=1000, help="pairs in a file, a multiple of 40 (default: 1000)")
-    one.add_argument("--truncate", action="store_true", help="cut captions that are too long, not refuse them")
     one.add_argument("--image", help="the column of pictures, of Parquet")
     one.add_argument("--caption", help="the column of captions, of Parquet")
 
@@ -78,10 +77,12 @@ def measure(given: argparse.Namespace, options: dict, shards: int) -> None:
     pace = Parts(folder).pace()
     write_whole(folder / "parts.csv", lambda part: pace.to_csv(part, index=False))
     pairs, refused = int(pace["last"].max()) + 1 if len(pace) else 0, int(pace.refused.sum())
-    if pairs > refused:
-        found = merged(folder)
-        write_whole(folder / "summary.csv", lambda part: found.to_csv(part))
-        print(found.to_string(float_format="%.4g"))
+    if pairs == refused:
+        why = f"all {pairs} pairs are refused, as '{folder / 'refused.csv'}' says" if pairs else "there are no pairs"
+        raise ValueError(f"nothing of '{given.source}' was measured: {why}.")
+    found = merged(folder)
+    write_whole(folder / "summary.csv", lambda part: found.to_csv(part))
+    print(found.to_string(float_format="%.4g"))
     source, rate = f"{shards} shards" if shards else given.source, pairs / max(pace.seconds.sum(), 1e-9)
     print(f"{pairs} pairs of {source}, {refused} of them refused (refused.csv); {rate:.1f} pairs a second; tables in "
           f"{folder}")

@@ -99,7 +99,7 @@ def read_caption(text, i: int, tokenizer: Tokenizer, context: int, vocabulary: i
     if len(ids) > context:
         if not truncate:
             raise ValueError(f"caption {i} has {len(ids)} tokens with SOS and EOS, but the model reads at most "
-                             f"{context}; shorten it or pass truncate=True.")
+                             f"{context}; shorten it or pass truncate=True (in a shell --truncate).")
         ids = [*ids[: context - 1], tokenizer.eos]
     return torch.tensor([int(v) for v in ids])
 

@@ -10,15 +10,19 @@ from matplotlib import font_manager
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ft2font import FT2Font
+from PIL import Image
 
 SCALE, RANGE = "RdBu_r", dict(vmin=-1, vmax=1)  # diverging, white at zero
 SIZES = "viridis"  # of sizes without a sign, laid on as thinly as they are small
 LONGEST = 14  # letters of a word that are shown
+SIDE = 1200  # pixels of a picture's longer side that a figure shows; more would only cost time
 
 
 def colour_bar(figure, axes) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(**RANGE), SCALE), ax=axes, location="bottom", shrink=0.6, aspect=45,
-                          pad=0.02, panchor=False, ticks=[-1, -0.5, 0, 0.5, 1])
+    width, height = figure.get_size_inches()
+    bar = figure.colorbar(ScalarMappable(Normalize(**RANGE), SCALE), ax=axes, location="bottom", shrink=0.6,
+                          fraction=0.15 / height, aspect=0.6 * width / 0.12, pad=0.08 / height, panchor=False,
+                          ticks=[-1, -0.5, 0, 0.5, 1])
     bar.ax.tick_params(labelsize=8)
     bar.set_label("share of the strongest of an image or caption: blue speaks against the match, white says nothing, "
                   "red speaks for it", fontsize=8.5)
@@ -27,7 +31,7 @@ def colour_bar(figure, axes) -> None:
 def show_picture(axis, picture, seen: tuple[float, float, float, float] | None = None) -> None:
     """A picture (h, w, 3); of a part that is `seen` (left, top, width, height) the frame, the rest pale."""
     height, width = np.shape(picture)[:2]
-    axis.imshow(picture)
+    axis.imshow(reduced(picture), extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     axis.axis("off")
     axis.set_anchor("N")
     if seen and seen[2] * seen[3] < 0.99 * height * width:
@@ -37,6 +41,12 @@ def show_picture(axis, picture, seen: tuple[float, float, float, float] | None =
             axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), a, b, color="white", alpha=0.6, lw=0))
         axis.add_patch(plt.Rectangle((left, top), w, h, fill=False, edgecolor="black", lw=1.5))
         axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def reduced(picture) -> np.ndarray:
+    """A picture (h, w, 3) uint8, or one of whole steps' means that is no longer than SIDE."""
+    step = -(-max(np.shape(picture)[:2]) // SIDE)
+    return np.asarray(picture) if step == 1 else np.asarray(Image.fromarray(np.asarray(picture)).reduce(step))
 
 
 def show_map(axis, heat, picture: np.ndarray | None = None, outline: bool = False) -> None:

@@ -28,7 +28,8 @@ def find_columns(file: Path, image: str | None = None, caption: str | None = Non
         found[kind] = next((name for name in names if name in there), None)
         if found[kind] is None:
             raise ValueError(f"'{file}' has no column {' or '.join(map(repr, names))} of {kind}s; it has "
-                             f"{', '.join(map(printable, there[:20]))}; name one as {kind}=COLUMN.")
+                             f"{', '.join(map(printable, there[:20]))}; name one as {kind}=COLUMN, in a shell "
+                             f"--{kind} COLUMN.")
     return found["image"], found["caption"]
 
 

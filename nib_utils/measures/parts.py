@@ -72,6 +72,15 @@ class Parts:
         text = json.dumps({"work": work, "about": about, "shards": shards}, indent=1, ensure_ascii=False) + "\n"
         write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
 
+    def manifest(self) -> tuple[dict, set[str]]:
+        """What the work is, and of which shards, or of which drawn stream; nothing where it is not written down."""
+        try:
+            kept = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+            work, shards = dict(kept["work"]), {f"{name} of {size} bytes" for name, size in kept["shards"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}, set()
+        return work, shards or {str(work.get("stream"))}
+
     def files(self) -> list[Path]:
         """The parts in order. Raises ValueError where one is missing."""
         found = sorted((*map(int, match.groups()), file) for file in (self.folder / "parts").glob("part-*.parquet")

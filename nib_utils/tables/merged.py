@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..common.checks import check_share
+from ..common.checks import brief, check_share
 from ..measures.parts import BASE, Parts
+
+OWN = ("stream", "seed", "chunk")  # in which runs that are added up may differ
 
 
 def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
@@ -19,11 +21,13 @@ def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
     Returns columns mean, low, high, n, indexed by metric; a pair that was refused counts nowhere. The sums are exact
     (Shewchuk, 1997), so that neither the cuts nor the order of the parts change a bit. The interval is Student's: at
     thousands of pairs the bootstrap of `summary` comes to the same, but would hold all of them in memory.
-    Raises ValueError for a folder without parts, or one that was changed.
+    Raises ValueError for a folder without parts, one that was changed, runs of other work (another method, another
+    model), and pairs that are in two of them.
 
     >>> nib.merged("out").loc["corrected_image_drop"]
     """
     check_share("level", level)
+    check_apart([Parts(folder) for folder in folders])
     n, first, second = defaultdict(int), defaultdict(list), defaultdict(list)
     for folder in folders:
         for rows in Parts(folder).read():
@@ -44,6 +48,22 @@ def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
         wide = stats.t.ppf((1 + level) / 2, count - 1) * math.sqrt(left / (count - 1) / count) if count > 1 else 0.0
         found[metric] = {"mean": mean, "low": mean - wide, "high": mean + wide, "n": count}
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("metric")
+
+
+def check_apart(runs: list[Parts]) -> None:
+    """Refuse runs of different work, and those that have pairs in common."""
+    known = [(run.folder, *run.manifest()) for run in runs if run.files()]
+    for i, (folder, work, pairs) in enumerate(known):
+        for other, its_work, its_pairs in known[:i]:
+            if folder.resolve() == other.resolve():
+                raise ValueError(f"'{folder}' is named twice; count every pair once.")
+            if pairs & its_pairs:
+                raise ValueError(f"'{folder}' and '{other}' both hold {min(pairs & its_pairs)}; count every pair once.")
+            odd = [name for name in {**its_work, **work} if name not in OWN and its_work.get(name) != work.get(name)]
+            if odd:
+                here, there = brief(work.get(odd[0])), brief(its_work.get(odd[0]))
+                raise ValueError(f"'{folder}' and '{other}' are of different work: {odd[0]} is {here} and {there}; "
+                                 "merge them apart.")
 
 
 def add(terms: list[float], values: np.ndarray) -> list[float]:

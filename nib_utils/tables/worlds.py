@@ -42,16 +42,19 @@ def plot_worlds(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str
     import matplotlib.pyplot as plt
 
     order = worlds(first, second, metrics).set_index("metric")
-    figure, axes = plt.subplots(1, len(metrics), figsize=(4.4 * len(metrics), 4.6), squeeze=False, layout="constrained")
-    for axis, metric in zip(axes[0], metrics):
+    rows = -(-len(metrics) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(12, 5.4 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(metrics):]:
+        axis.axis("off")
+    for axis, metric in zip(axes.flat, metrics):
         both = pd.concat([first[metric], second[metric]], axis=1, join="inner", keys=names).dropna()
         axis.plot(both[names[0]], both[names[1]], "o", color="#31688e", ms=5)
         for method, x, y in both.itertuples():
-            axis.annotate(method, (x, y), (4, 3), textcoords="offset points", fontsize=6.5, color="#444444")
+            axis.annotate(method, (x, y), (4, 3), textcoords="offset points", fontsize=8, color="#444444")
         axis.axline((0, 0), slope=1, color="grey", lw=0.8, ls=":")
         r = order.loc[metric, "spearman"]
         title = metric.replace("_", " ") + ("" if np.isnan(r) else f", rank correlation {r:.2f}")
-        axis.set(title=title, xlabel=names[0], ylabel=names[1] if axis is axes[0, 0] else "")
+        axis.set(title=title, xlabel=names[0], ylabel=names[1])
         axis.margins(x=0.2)
         axis.grid(alpha=0.3)
     return figure

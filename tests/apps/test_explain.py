@@ -70,7 +70,7 @@ def test_a_drawn_scene_has_its_own_caption_and_options_reach_the_method(here, ca
     ex = nib.explain(nib.load_clip("mini"), [scene.image], [scene.caption], "m2ib", layer=7, steps=2, seed=5)
     assert pair["caption"] == scene.caption and pair["similarity"] == pytest.approx(ex.similarity.item())
     assert [word["score"] for word in pair["words"]] == pytest.approx([word.score for word in ex.words()], abs=1e-6)
-    torch.testing.assert_close(torch.tensor(pair["patches"]), ex.image_scores[0])
+    torch.testing.assert_close(torch.tensor(pair["image"]), ex.image_scores[0])
     assert "<svg" in Path("a.svg").read_text()
 
 

@@ -50,8 +50,8 @@ def test_parquet_columns_and_options_of_the_method(tmp_path, capsys):
 
 
 def test_where_no_pair_could_be_measured_there_is_no_summary(tmp_path, capsys):
-    assert shell.main(["stream", str(tar(tmp_path / "0.tar", *pair("a", caption=" "))), "--out", str(tmp_path / "out")]) == 0
-    assert "1 pairs of 1 shards, 1 of them refused" in capsys.readouterr().out and not (tmp_path / "out" / "summary.csv").exists()
+    assert shell.main(["stream", str(tar(tmp_path / "0.tar", *pair("a", caption=" "))), "--out", str(tmp_path / "out")]) == 1
+    assert "0.tar' was measured: all 1 pairs are refused, as '" in capsys.readouterr().err and not (tmp_path / "out" / "summary.csv").exists()
 
 
 def test_sigterm_keeps_what_is_done_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):

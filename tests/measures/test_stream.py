@@ -79,7 +79,7 @@ def test_bad_pairs_keep_their_place_are_named_and_stop_nothing(clip, shards, tmp
     assert list(zip(refused.pair, refused.shard, refused.key)) == [
         (5, "0.tar", "5"), (6, "0.tar", "6"), (7, "0.tar", "7"), (11, "1.tar", ""), (20, "2.tar", "19")]
     assert refused.fault[4] == ("its caption has 102 tokens with SOS and EOS, but the model reads at most 77; shorten it or pass "
-                                "truncate=True")
+                                "truncate=True (in a shell --truncate)")
     measures = found.columns.drop(list(BASE))
     assert (found[measures].isna().all(axis=1) == (found.fault != "")).all() and found[measures].notna().any(axis=1).sum() == 19
     assert (nib.merged(folder).n == 19).all()

@@ -1,4 +1,5 @@
 """Means of parts: exact, whatever the cuts; the interval as the bootstrap's; refused pairs count nowhere."""
+import json
 import math
 from fractions import Fraction
 
@@ -70,3 +71,20 @@ def test_folders_without_measured_pairs_are_refused(tmp_path):
             nib.merged(*folders)
     with pytest.raises(ValueError, match="level is 2"):
         nib.merged(tmp_path, level=2)
+
+
+def test_pairs_count_once_and_other_work_is_refused(values, tmp_path):
+    def told(name, method, shard):
+        run(tmp_path / name, values[:9], [])
+        work = {"method": method, "stream": "tar", "seed": len(name)}
+        (tmp_path / name / "manifest.json").write_text(json.dumps({"work": work, "shards": [[shard, 10]]}))
+        return tmp_path / name
+
+    one, two, same, other = told("a", "nib", "0.tar"), told("bb", "nib", "1.tar"), told("c", "nib", "0.tar"), told("d", "rise", "2.tar")
+    assert nib.merged(one, two).loc["other", "n"] == 18
+    with pytest.raises(ValueError, match="'.*a' is named twice; count"):
+        nib.merged(one, two, one)
+    with pytest.raises(ValueError, match="'.*c' and '.*a' both hold 0.tar of 10 bytes; count"):
+        nib.merged(one, same)
+    with pytest.raises(ValueError, match="'.*d' and '.*a' are of different work: method is 'rise' and 'nib'; merge"):
+        nib.merged(one, other)
