@@ -1,4 +1,5 @@
 """The README and the pages of docs/: commands exist, lines run, numbers are in files that a command regenerates."""
+import json
 import re
 import shlex
 from pathlib import Path
@@ -225,6 +226,21 @@ def test_the_second_world_is_its_tables():
             f"{text.published_mean:.2f} and {text.chosen_mean:.2f} at `h_{text.chosen_layer:.0f}`") in page
     words = read("counterfactual", "concordance.csv").query("map == 'text' and kind == 'words' and method == 'nib_held'").iloc[0]
     assert f"{words.concordance:.2f} ({words.concordance_low:.2f} to {words.concordance_high:.2f}) of cases, but" in page
+
+
+def test_scaling_is_its_tables():
+    page, spread, estimate = PAGES["docs/large.md"], *(pd.read_csv(ROOT / f"results/scaling/mini/{name}.csv") for name in ("spread", "estimate"))
+    for one in spread.itertuples():
+        assert row(page, f"{one.engine}, {one.workers}") == [f"{one.begin_seconds:.1f}", f"{one.pairs_per_second:.1f}"]
+    assert (spread.largest_difference == 0).all() and len(spread) == 5
+    many = {"core": "cores", "process": "processes", "GPU": "GPUs"}
+    for one in estimate.itertuples():
+        assert row(page, f"{one.stage}: {one.units} {many[one.unit]}") == [
+            f"{one.pairs_per_second_each:.1f}", f"{one.pairs_per_second:.0f}", f"{one.hours:.1f}"]
+    assert estimate.set_index("stage")["first"].to_dict() == {"reading": False, "asking": True, "computing": False,
+                                                              "computing without GPUs": False}
+    facts = json.loads((ROOT / "results/scaling/mini/scaling.json").read_text())
+    assert f"({facts['jpeg_bytes'] / 1000:.0f} kB, 341 x 256)" in page and f"{facts['calls']} operations of tensors" in page
 
 
 def test_headlines_are_the_tables():
