@@ -53,7 +53,8 @@ def options_of(given: argparse.Namespace) -> dict:
     check_methods([given.method])
     known = method_options(given.method)
     options = {name: literal(value) for name, value in given.parameter}
-    options |= {} if given.layer is None else {"layer": given.layer}
+    if given.layer is not None and options.setdefault("layer", given.layer) != given.layer:
+        raise ValueError(f"the layer is {given.layer} by --layer and {options['layer']} by -p; give it once.")
     for name in options:
         if name not in known:
             raise ValueError(f"{given.method} has no option {name!r}; it has {', '.join(known) or 'none'}.")

@@ -59,6 +59,9 @@ def asked_for(given: argparse.Namespace) -> list[tuple[str, dict]]:
     for name, value in given.parameter:
         if not value.strip():
             raise ValueError(f"the VALUE of -p {name} is empty; write null for none.")
+        flag = name.removesuffix("s")
+        if name in named or flag in ("model", "dataset", "method", "seed") and getattr(given, flag):
+            raise ValueError(f"{name} is given by --{flag if name not in named else name} and by -p; give it once.")
     common = ({"results": grid["results"]} if "results" in grid else {}) | grid.get("parameters", {}) | named
     common |= {name: read_yaml(value, "a VALUE") for name, value in given.parameter}
     if fast_asked():
