@@ -39,8 +39,8 @@ def explain_picture(given: argparse.Namespace) -> None:
 
 def add_options(one: argparse.ArgumentParser) -> None:
     """The flags that say which model and method explain; `options_of` reads them."""
-    one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt file, hf:NAME, "
-                                                     "open_clip:ARCH@TAG")
+    one.add_argument("--model", default="mini", help="mini (the default), ViT-B/32, a .pt or .safetensors file, "
+                                                     "hf:NAME, open_clip:ARCH@TAG")
     one.add_argument("--method", default="nib", help="nib (the default), or another of nib.METHODS")
     one.add_argument("--truncate", action="store_true", help="cut captions that are too long, not refuse them")
     one.add_argument("--layer", type=int, help="the block that the method stands at, counted from 0")

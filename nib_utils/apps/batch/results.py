@@ -86,8 +86,6 @@ class Results:
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.environ.get(BATCH):  # what is run by hand may differ from its file, so that `run` takes nothing from it
             record["made_in"] = made_in(self.root, begin=True)
-            for part in self.folder.glob(".*.part*"):  # of a run that was killed as it wrote; no other is at it now
-                part.unlink(missing_ok=True)
         text = json.dumps(record, indent=1, default=str, ensure_ascii=False) + "\n"
         write_whole(self.record, lambda part: part.write_text(text, encoding="utf-8"))
         if os.environ.get(BATCH):

@@ -19,6 +19,7 @@ from .keys import made_in, reason
 from .names import asked, executed_copy, run_folder, run_name, runs_of
 from .request import SOURCES, check_request, check_sources
 
+FLAGS = ("model", "dataset", "method", "seed", "root", "n", "results")  # that are parameters
 WORDS = {"": False, "0": False, "no": False, "false": False, "off": False,
          "1": True, "yes": True, "true": True, "on": True}  # what FAST may be
 
@@ -59,9 +60,9 @@ def asked_for(given: argparse.Namespace) -> list[tuple[str, dict]]:
     for name, value in given.parameter:
         if not value.strip():
             raise ValueError(f"the VALUE of -p {name} is empty; write null for none.")
-        flag = name.removesuffix("s")
-        if name in named or flag in ("model", "dataset", "method", "seed") and getattr(given, flag):
-            raise ValueError(f"{name} is given by --{flag if name not in named else name} and by -p; give it once.")
+        flag = "method" if name == "methods" else name
+        if flag in FLAGS and getattr(given, flag):
+            raise ValueError(f"{name} is given by --{flag} and by -p; give it once.")
     common = ({"results": grid["results"]} if "results" in grid else {}) | grid.get("parameters", {}) | named
     common |= {name: read_yaml(value, "a VALUE") for name, value in given.parameter}
     if fast_asked():

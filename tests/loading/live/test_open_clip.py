@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 from PIL import Image
-from weights import check, copy, raises, sentence, write_tokenizer
+from weights import check, copy, raises, sentence, write_own_tokenizer, write_tokenizer
 
 from nib_utils.clip.captions import clip_bpe
 from nib_utils.clip.pictures import Preprocess
@@ -152,10 +152,7 @@ def test_a_folder_cannot_ask_for_its_own_code(files, tmp_path):
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"] |= dict(hf_tokenizer_name="own", tokenizer_kwargs=dict(trust_remote_code=True))
     (folder / "open_clip_config.json").write_text(json.dumps(config))
-    write_tokenizer(folder)
-    (folder / "own.py").write_text(f"import os\nos.mkdir({str(made)!r})\nclass Own: pass\n")
-    (folder / "tokenizer_config.json").write_text(json.dumps(dict(
-        tokenizer_class="Own", auto_map=dict(AutoTokenizer=["own.Own", None]))))
+    write_own_tokenizer(folder, made)
     try:
         load_clip(f"open_clip:local-dir:{folder}", device="cpu")
     except ValueError:

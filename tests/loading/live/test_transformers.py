@@ -6,7 +6,7 @@ import tiny
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from weights import copy, raises, write_tokenizer
+from weights import copy, raises, write_own_tokenizer, write_tokenizer
 
 from nib_utils.clip.captions import EOS, SOS, clip_bpe
 from nib_utils.clip.pictures import Preprocess
@@ -82,10 +82,7 @@ def test_a_broken_tokenizer_is_named(files, tmp_path, name, content):
 
 def test_a_tokenizer_that_brings_code_is_not_run(files, tmp_path):
     folder, made = copy(files["root"] / "hf", tmp_path / "hf"), tmp_path / "made"
-    write_tokenizer(folder)
-    (folder / "own.py").write_text(f"import os\nos.mkdir({str(made)!r})\nclass Own: pass\n")
-    (folder / "tokenizer_config.json").write_text(json.dumps(dict(
-        tokenizer_class="Own", auto_map=dict(AutoTokenizer=["own.Own", None]))))
+    write_own_tokenizer(folder, made)
     try:
         load_clip(f"hf:{folder}", device="cpu")
     except ValueError:
