@@ -49,7 +49,7 @@ BOOKS = {
                                settle=[1, 2], layers=[10], rates=[1.0])),
     "rise_masks": Book(dict(scenes=3, masks=[4, 8], enough=0.1)),
     "speed": Book(dict(arch="tiny", methods=["nib", "chefer", "rise"], archs=["tiny"], batches=[1, 2], repeats=1,
-                       fast=True), run="{arch}-random", alone=True),
+                       fast=True), reproduce=False, run="{arch}-random", alone=True),  # `make bench`
     "scaling": Book(dict(n=4, engines=["processes"], workers=[1], arch="tiny", pictures=3), reproduce=False,
                     run="{model}", alone=True),
     "train_mini": Book(dict(steps=3, batch_size=4, scenes=90), reproduce=False, run="{model}"),
