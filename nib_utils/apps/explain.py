@@ -129,10 +129,13 @@ def told(ex, given: argparse.Namespace, options: dict, file: Path) -> dict:
 
 def in_words(report: dict) -> str:
     """The same as lines to read: the words with their shares of the strongest, as the figure shows them."""
+    from ..data.shards import printable
+
     lines = []
     for pair in report["pairs"]:
-        widest = max(len(word["text"]) for word in pair["words"])
-        lines += [f"{pair['caption']}: similarity {pair['similarity']:.3f}"]
-        lines += [f"  {word['text']:{widest}}  {word['share']:+.2f}{'' if word['known'] else '  ? never learnt'}"
-                  for word in pair["words"]]
+        texts = [printable(word["text"]) for word in pair["words"]]
+        widest = max(map(len, texts))
+        lines += [f"{printable(pair['caption'], 1000)}: similarity {pair['similarity']:.3f}"]
+        lines += [f"  {text:{widest}}  {word['share']:+.2f}{'' if word['known'] else '  ? never learnt'}"
+                  for text, word in zip(texts, pair["words"])]
     return "\n".join([*lines, report["figure"]])

@@ -48,8 +48,8 @@ def per_tower(options: dict, image_options: dict | None, text_options: dict | No
 def check_options(name: str, function: Callable, options: dict) -> None:
     """Refuse an option that the method does not have, or a value of another kind than its default's.
 
-    Whole numbers are at least 1 where the default is, else at least 0 (None stands for one); numbers are finite. What
-    else a method asks of an option it checks itself.
+    Whole numbers are at least 1 where the default is, as masks and samples are, else at least 0 (None stands for one);
+    numbers are finite. What else a method asks of an option it checks itself.
     """
     known = {k: p for k, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
     for key, value in options.items():
@@ -73,7 +73,7 @@ def check_options(name: str, function: Callable, options: dict) -> None:
             raise TypeError(f"{name}: option {key!r} takes {takes}, not {brief(value)}.")
         if takes == "a number" and not math.isfinite(value):
             raise ValueError(f"{name}: option {key!r} is {value}; it takes a finite number.")
-        least = 1 if default else 0
+        least = 1 if default or key in ("masks", "samples") else 0
         if takes == "an integer" and value is not None and value < least:
             raise ValueError(f"{name}: {key} is {value}; it takes at least {least}.")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..clip.clip import Clip
-from ..common.checks import check_choice, check_whole, in_order, need_columns
+from ..common.checks import brief, check_choice, check_whole, in_order, need_columns
 from ..common.progress import progress
 from ..maps.explain import explain, warn_blank
 from ..maps.explanation import Explanation, check_explanation
@@ -77,7 +77,8 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
 def measured(clip: Clip, ex: Explanation, pairs: pd.DataFrame, measures: Sequence[str] = PROTOCOLS) -> pd.DataFrame:
     """What `evaluate` measures, of maps that are there already, such as those of `explanation`: a row per pair.
 
-    Raises ValueError for a measure that there is not, or for pairs that are not as many as the maps.
+    Raises ValueError for a measure that there is not, or for pairs that are not those of the maps: not as many, or of
+    other captions.
 
     >>> nib.measured(clip, nib.explanation(clip, images, texts, maps, words), pairs, ["gain"]).mean()
     """
@@ -85,6 +86,10 @@ def measured(clip: Clip, ex: Explanation, pairs: pd.DataFrame, measures: Sequenc
     measures = check_measures(measures, pairs)
     if len(pairs) != len(ex):
         raise ValueError(f"there are {len(pairs)} pairs but maps of {len(ex)}; pass the pairs that were explained.")
+    for i, (ids, caption) in enumerate(zip(ex.clip.ids(list(pairs["caption"]), truncate=True), pairs["caption"])):
+        if ids.tolist() != ex.ids[i].tolist():
+            raise ValueError(f"the caption of row {i} is {brief(caption)}, but the map there is of "
+                             f"{brief(ex.captions[i])}; pass the pairs that were explained, in their order.")
     columns = [MEASURES[measure](clip, ex, pairs) for measure in measures]
     return pd.concat([*columns, pd.DataFrame({"similarity": ex.similarity.double().numpy()})], axis=1)
 

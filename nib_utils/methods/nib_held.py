@@ -25,7 +25,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
     `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. detail, from the same gradient, says where in a
     patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in
     proportion to d, and every patch keeps its mean; "product" is the positive scores, stretched, times d; "none" are
-    scores of tokens (B, T). smoothing: standard deviation in patch widths. Raises ValueError for a bad option.
+    scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1. Raises ValueError for a bad option.
     Source: our own; at presence 0 and without detail a picture's scores are those of AttnLRP (Achtibat et al., 2024).
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
@@ -33,8 +33,8 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
     """
     if detail not in DETAILS:
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
-    if smoothing < 0:
-        raise ValueError(f"nib_held: smoothing is {smoothing}; it takes at least 0.")
+    if not 0 <= smoothing <= 1:  # wider, the patches' means can no longer be given back
+        raise ValueError(f"nib_held: smoothing is {smoothing}; it takes 0 to 1 patch widths.")
     found, features = [], []
     for part in reading.parts(reading.own.x, target):
         x = part.start.detach().requires_grad_(tower.grid is not None)

@@ -47,28 +47,33 @@ def plot_ranked(table: pd.DataFrame, better: Mapping[str, str], title: str, unit
     """Bars by method, a panel per metric, with 95 % intervals; green where significantly best.
 
     unit: what the bars are counted in; paper: for a metric, the column with the paper's own number, drawn as a mark.
+    A method that was not run, of which there is no more than the paper's number, is left out.
 
     >>> better = {"corrected_image_drop": "lower"}
     >>> tables.plot_ranked(tables.ranked(rows, better), better, "a hundred pairs", "percent of a cosine")
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(better), figsize=(2.1 + 2.6 * len(better), 1.1 + 0.24 * len(table)),
+    table = table.dropna(subset=list(better), how="all")
+    figure, axes = plt.subplots(1, len(better), figsize=(2.1 + 2.6 * len(better), 1.3 + 0.24 * len(table)),
                                 sharey=True, squeeze=False, layout="constrained")
     axes[0, 0].set_ymargin(0.01)
+    marks = []
     y = np.arange(len(table))
     for axis, (metric, direction) in zip(axes[0], better.items()):
         best = table.get(f"{metric}_best", pd.Series(False, table.index)).eq(True)  # a method not run has none
         ends = [table[metric] - table[f"{metric}_low"], table[f"{metric}_high"] - table[metric]]
         axis.barh(y, table[metric], color=np.where(best, "#35b779", "#31688e"), xerr=np.array(ends, float).clip(0),
                   error_kw={"elinewidth": 0.9, "ecolor": "#222222"})
-        if paper and paper.get(metric) in table:
-            axis.plot(table[paper[metric]], y, "|", color="#d95f02", ms=10, mew=2.5, label="the paper's number")
-            axis.legend(fontsize=7, loc="lower right")
+        if paper and paper.get(metric) in table and table[paper[metric]].notna().any():
+            marks = axis.plot(table[paper[metric]], y, "|", color="#d95f02", ms=10, mew=2.5)
         axis.set_title(f"{metric.replace('_', ' ')} {'↓' if direction == 'lower' else '↑'}", fontsize=9)
         axis.set_xlabel(unit, fontsize=8)
         axis.grid(axis="x", alpha=0.3)
         axis.tick_params(labelsize=8)
+        axis.locator_params(axis="x", nbins=5)
+    if marks:
+        figure.legend(marks, ["the paper's number, of its model"], fontsize=8, loc="outside lower right")
     axes[0, 0].set_yticks(y, table.index)
     axes[0, 0].invert_yaxis()
     some = any(table.get(f"{metric}_best", pd.Series()).eq(True).any() for metric in better)

@@ -43,6 +43,17 @@ def test_an_interrupt_is_a_sentence_and_writes_nothing(here, monkeypatch, capsys
     assert capsys.readouterr().err.endswith("nib_utils: interrupted.\n") and list(here.iterdir()) == []
 
 
+def test_what_would_steer_the_terminal_is_printed_as_text(here, figures, capsys):
+    assert shell.main(["explain", "shapes:3", "a \x1b[31mred star"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and out.startswith("a \\x1b[31mred star: similarity")
+
+
+def test_masks_are_refused_before_anyone_is_told_to_wait(here, capsys):
+    assert shell.main(["explain", "shapes:3", "--method", "rise", "-p", "masks", "0"]) == 1
+    assert capsys.readouterr().err == "nib_utils: rise: masks is 0; it takes at least 1.\n"
+
+
 def test_it_prints_what_the_figure_shows(here, figures, capsys):
     assert shell.main(["explain", "shapes:3", "a red star", "a blue zebra gallops"]) == 0
     out, err = capsys.readouterr()

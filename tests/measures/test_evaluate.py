@@ -112,3 +112,11 @@ def test_measures_are_those_that_are_asked_for(clip, pairs, tmp_path):
         nib.evaluate(clip, few, "nib", measures=["gains"])
     with pytest.raises(ValueError, match="pairs lack the column 'content'"):
         nib.evaluate(clip, few[["image", "caption"]], "nib", measures=["words"])
+
+
+def test_maps_of_other_captions_are_not_measured(clip):
+    pairs = nib.load_pairs("shapes", n=3)
+    ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "all_ones", progress=False)
+    with pytest.raises(ValueError, match="the caption of row 0 is .*, but the map there is of .*; pass the pairs that were"):
+        nib.measured(clip, ex, pairs[::-1])
+    assert len(nib.measured(clip, ex, pairs)) == 3

@@ -155,7 +155,7 @@ def test_half_precision_is_near_full(detail):
 
 
 @pytest.mark.parametrize("options, words", [({"image_options": {"detail": "fine"}}, "detail is 'fine'; it takes one of"),
-                                            ({"smoothing": -1.0}, "smoothing is -1.0; it takes at least 0")])
+                                            ({"smoothing": -1.0}, "smoothing is -1.0; it takes 0 to 1")])
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         nib.explain(nib.wrap(tiny.openai()), tiny.pixels(1), tiny.captions((5,)), "nib_held", **options)

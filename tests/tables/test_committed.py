@@ -62,8 +62,8 @@ def test_words_of_the_quickstart_made_again(clip):
     for method in ("nib_held", "nib", "m2ib"):
         ex = nib.explain(clip, [scene.image], [scene.caption], method)
         same = kept[(kept["method"] == method) & (kept["caption"] == scene.caption)]
-        assert same.token.tolist() == ex.tokens[0]
-        np.testing.assert_allclose(same.relevance, ex.text[0], atol=1e-3)
+        assert same.word.tolist() == [word.text for word in ex.words()]
+        np.testing.assert_allclose(same.share, [word.share for word in ex.words()], atol=1e-3)
 
 
 def test_a_slice_of_the_localization_made_again(clip):

@@ -5,7 +5,7 @@ import pandas as pd
 from measured import noisy, rows_of
 
 import nib_utils as nib
-from nib_utils.tables.ranked import ranked
+from nib_utils.tables.ranked import plot_ranked, ranked
 
 
 def test_many_pairs_tell_methods_apart_and_only_then_is_one_best():
@@ -39,3 +39,13 @@ def test_the_true_best_is_among_those_that_may_be_the_best():
         table = ranked(rows_of(**{f"m{i}": values for i, values in enumerate(noise)}), {"drop": "lower"})
         refused += table.drop_vs_best_p["m0"] < 0.05  # all are alike, so any one is as good as the best
     assert refused <= 3  # one or two of 30 are expected at most
+
+
+def test_a_method_that_was_not_run_has_no_bar_and_the_papers_mark_is_explained():
+    table = ranked(rows_of(good=noisy(5, 0), bad=noisy(9, 2)), {"drop": "lower"})
+    table = table.assign(paper=[4.0, 3.0]).reindex(["good", "bad", "elsewhere"])
+    table.loc["elsewhere", "paper"] = 2.0
+    figure = plot_ranked(table, {"drop": "lower"}, "sixty pairs", "percent", {"drop": "paper"})
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["good", "bad"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["the paper's number, of its model"]
+    assert not plot_ranked(table.drop(columns="paper"), {"drop": "lower"}, "sixty", "percent", {"drop": "paper"}).legends

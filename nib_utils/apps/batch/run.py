@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from pathlib import Path
+from textwrap import shorten
 
 from ...common.engines import check_engine
 from ...common.files import HERE, check_writable, data_file, locked
@@ -16,7 +17,7 @@ from .axes import points, read_grid, read_yaml
 from .books import HARD, JOBS, NOTEBOOKS, hard_defaults
 from .grid import Job, Outcome, run_jobs
 from .keys import made_in, reason
-from .names import asked, executed_copy, run_folder, run_name, runs_of
+from .names import SHOWN, asked, executed_copy, run_folder, run_name, runs_of
 from .request import SOURCES, check_request, check_sources
 
 FLAGS = ("model", "dataset", "method", "seed", "root", "n", "results")  # that are parameters
@@ -36,7 +37,7 @@ def run_notebooks(given: argparse.Namespace) -> None:
     told = why(jobs)
     if given.dry_run:
         for job, one in zip(jobs, told):
-            print(f"{label(job):50} {'as before' if one is None else f'would run ({one})'}")
+            print(f"{label(job, jobs):50}  {'as before' if one is None else f'would run ({one})'}")
         return
     check_writable(root, "the folder of results")
     made_in(root, begin=True)
@@ -105,8 +106,12 @@ def why(jobs: list[Job]) -> list[str | None]:
     return told
 
 
-def label(job: Job) -> str:
-    return f"{job.notebook}, {run_name(job.notebook, asked(job.notebook, job.parameters))}"
+def label(job: Job, jobs: list[Job]) -> str:
+    """A job in words: its notebook, the folder of its results and, where a digest there tells it from others, how."""
+    given, *others = [asked(job.notebook, one.parameters) for one in (job, *jobs) if one.notebook == job.notebook]
+    apart = [f"{name} {shorten(str(value), 60)}" for name, value in given.items()
+             if name not in SHOWN and any(other.get(name) != value for other in others)]
+    return f"{job.notebook}, {run_name(job.notebook, given)}" + (f" ({', '.join(apart)})" if apart else "")
 
 
 def work(job: Job) -> str:
@@ -117,7 +122,11 @@ def work(job: Job) -> str:
             for stream in (1, 2):  # of this process and of its kernel
                 os.dup2(log.fileno(), stream)
     given, root = asked(job.notebook, job.parameters), job.parameters["results"]
-    with locked(copy_of(job).with_suffix(".lock")):
+    lock = copy_of(job).with_suffix(".lock")
+    with locked(lock, wait=False) as alone:
+        if not alone:
+            print(f"== {job.notebook}: another run is at work on it; this one waits", flush=True)
+    with locked(lock):
         tidy(job)
         if not job.force and reason(job.notebook, given, root) is None:
             return "as before"  # made by another run meanwhile
@@ -145,9 +154,10 @@ def finish(done: list[Outcome]) -> None:
     """How it went, a line a job where there are several; raises RuntimeError when one failed."""
     failed = [one for one in done if one.error]
     if len(done) > 1 or done[0].said != "done":
+        jobs = [one.job for one in done]
         for one in done:
-            print(f"{label(one.job):50} {one.seconds:7.0f} s  {'failed: ' + one.error if one.error else one.said}",
-                  flush=True)
+            said = f"failed: {one.error}" if one.error else one.said
+            print(f"{label(one.job, jobs):50}  {one.seconds:7.0f} s  {said}", flush=True)
     if failed:
         left = sum(one.said == "not begun" for one in done)
         raise RuntimeError(failed[-1].error if len(done) == 1 else f"{len(failed)} of {len(done)} notebooks failed"

@@ -95,7 +95,7 @@ def test_what_reads_other_results_is_made_anew_with_them(made):
 def test_a_grid_does_only_what_is_left(tmp_path):
     """Through the command line, with a notebook that takes no time."""
     box = Sandbox(tmp_path)
-    dry = lambda *given: [line.split(maxsplit=2)[2] for line in box.run(*given, "--dry-run").stdout.splitlines()]
+    dry = lambda *given: [line.rpartition("  ")[2].strip() for line in box.run(*given, "--dry-run").stdout.splitlines()]
     assert dry("--seed", "0") == ["would run (missing)"] and not box.results.exists()
     first = box.run("--seed", "0")
     assert first.returncode == 0 and dry("--seed", "0,1") == ["as before", "would run (missing)"]

@@ -150,6 +150,16 @@ def test_the_second_world_has_defaults_of_its_own(tmp_path, monkeypatch):
     assert names == ["mini-shapes", "mini-hard-shapes-hard", "mini-hard-shapes-hard-n7", "mini-hard-shapes-hard-n100"]
 
 
+def test_jobs_that_a_digest_tells_apart_say_what_differs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert shell.main(["run", "theory", "quickstart", "--dry-run"]) == 0
+    assert "(" not in capsys.readouterr().out.replace("would run (", "")
+    assert shell.main(["run", "localization", "--method", "nib,m2ib", "--seed", "0,1", "--dry-run"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line[line.index("(") : line.index(")")] for line in out] == [
+        f"(methods ['{method}'], seed {seed}" for method in ("nib", "m2ib") for seed in (0, 1)]
+
+
 def test_results_of_other_parameters_stop_all_before_any_is_started(started, tmp_path, capsys):
     record = tmp_path / "theory" / "mini-shapes" / "theory.json"
     record.parent.mkdir(parents=True)
