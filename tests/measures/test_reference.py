@@ -21,30 +21,40 @@ def captions():
     return nib.load_pairs("shapes", n=3, seed=0)
 
 
-def test_patches_made_anew_by_chance_of_their_own_differ_by_no_more_than_they_say(mini, captions):
-    known = pd.read_csv(KEPT / "shapley.csv").query("game == 'captions' and pair == 1")
-    again = shapley_table(mini, captions[1:2], samples=512, seed=99).assign(game="captions", pair=1)
+@pytest.fixture(scope="module", params=[("mini", "shapes"), ("mini-hard", "shapes-hard")], ids=lambda world: world[0])
+def world(request):
+    """A model, its data set, and the folder of what is kept of it."""
+    model, dataset = request.param
+    return nib.load_clip(model, device="cpu"), dataset, KEPT.with_name(f"{model}-{dataset}")
+
+
+def test_patches_made_anew_by_chance_of_their_own_differ_by_no_more_than_they_say(world):
+    clip, dataset, folder = world
+    known = pd.read_csv(folder / "shapley.csv").query("game == 'captions' and pair == 1")
+    again = shapley_table(clip, nib.load_pairs(dataset, n=2, seed=0)[1:], samples=512, seed=99)
     for kind in ("image", "text"):
         one, other = (table[table.kind == kind] for table in (known, again))
-        expected = np.hypot(*(split_halves(table).error.iloc[0] for table in (one, other)))
+        expected = np.hypot(*(split_halves(table).error.iloc[0] for table in (one, other.assign(pair=1))))
         off = np.sqrt(np.mean((one.value.to_numpy() - other.value.to_numpy()) ** 2))
         assert off <= 2 * expected + 1e-6
         if kind == "image":
             assert off > 0 and np.corrcoef(one.value, other.value)[0, 1] > 0.8
 
 
-def test_words_of_phrases_are_exact_and_made_anew_the_same(mini):
-    phrases = one_phrase_each(nib.load_pairs("shapes", n=9, seed=1)).head(3)
-    kept = nib.reference(mini, phrases, "phrases")
-    again = nib.explain(mini, list(phrases.image), list(phrases.caption), "shapley", samples=104)
-    assert all(2 ** (len(i) - 2) <= 104 for i in again.ids)
+def test_words_of_phrases_are_exact_and_made_anew_the_same(world):
+    clip, dataset, folder = world
+    phrases = one_phrase_each(nib.load_pairs(dataset, n=9, seed=1)).head(3)
+    kept = nib.reference(clip, phrases, "phrases", folder)
+    again = nib.explain(clip, list(phrases.image), list(phrases.caption), "shapley", samples=206)
+    assert all(2 ** (len(i) - 2) <= 206 for i in again.ids)
     for one, other in zip(kept.text_scores, again.text_scores):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
-def test_kept_values_add_up_to_the_cosine_less_that_of_nothing(mini, captions):
-    kept = nib.reference(mini, captions)
-    nothing = mini.encode_image(0 * kept.pixels)
+def test_kept_values_add_up_to_the_cosine_less_that_of_nothing(world):
+    clip, dataset, folder = world
+    kept = nib.reference(clip, nib.load_pairs(dataset, n=3, seed=0), folder=folder)
+    nothing = clip.encode_image(0 * kept.pixels)
     none = torch.nn.functional.cosine_similarity(nothing, kept.features[1])
     torch.testing.assert_close(kept.image_scores.sum((1, 2)), kept.similarity - none, atol=1e-4, rtol=0)
     assert kept.method == "shapley" and all(not s[[0, -1]].any() for s in kept.text_scores)
