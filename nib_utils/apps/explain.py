@@ -111,6 +111,10 @@ def explained(given: argparse.Namespace, scene: re.Match | None, options: dict):
         row = load_pairs(scene[1], n=1, start=int(scene[2])).iloc[0]
         picture, captions = row.image, captions or [row.caption]
     clip = load_clip(given.model)
+    for caption in captions:
+        if (length := len(clip.tokenizer.encode(caption))) > clip.context and given.truncate:
+            print(f"nib_utils: note: a caption of {length} tokens is cut to the {clip.context} that the model reads.",
+                  file=sys.stderr)
     if (seconds := len(captions) * wait(given.method, options, one_look(clip))) > LONG:
         masks = f" for {options['masks']} masks" if "masks" in options else ""
         print(f"nib_utils: {given.method} takes about {seconds:.0f} seconds{masks} ...", file=sys.stderr, flush=True)
@@ -136,6 +140,6 @@ def in_words(report: dict) -> str:
         texts = [printable(word["text"]) for word in pair["words"]]
         widest = max(map(len, texts))
         lines += [f"{printable(pair['caption'], 1000)}: similarity {pair['similarity']:.3f}"]
-        lines += [f"  {text:{widest}}  {word['share']:+.2f}{'' if word['known'] else '  ? never learnt'}"
+        lines += [f"  {text:{widest}}  {word['share']:+z.2f}{'' if word['known'] else '  ? never learnt'}"
                   for text, word in zip(texts, pair["words"])]
     return "\n".join([*lines, report["figure"]])

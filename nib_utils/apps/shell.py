@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK",
                      help="one or more names, or all; default: main_table")
     for name, what in (("model", "mini, ViT-B/32, a .pt file, hf:NAME, open_clip:ARCH@TAG"),
-                       ("dataset", "shapes, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME"),
+                       ("dataset", "shapes, shapes-hard, cc, imagenet, flickr8k, csv, folders, coco, shards, hf:NAME"),
                        ("method", "one of nib.METHODS (default: what the notebook compares)"),
                        ("seed", "a whole number from 0")):
         run.add_argument(f"--{name}", action="append", default=[],

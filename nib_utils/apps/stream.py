@@ -83,6 +83,7 @@ def measure(given: argparse.Namespace, options: dict, shards: int) -> None:
     found = merged(folder)
     write_whole(folder / "summary.csv", lambda part: found.to_csv(part))
     print(found.to_string(float_format="%.4g"))
-    source, rate = f"{shards} shards" if shards else given.source, pairs / max(pace.seconds.sum(), 1e-9)
+    source = f"{shards} shard{'s' * (shards > 1)}" if shards else given.source
+    rate = pairs / max(pace.seconds.sum(), 1e-9)
     print(f"{pairs} pairs of {source}, {refused} of them refused (refused.csv); {rate:.1f} pairs a second; tables in "
           f"{folder}")

@@ -134,6 +134,7 @@ def warn_unlearnt(ids: Sequence[Tensor], rows: Tensor, tokenizer: Tokenizer, nam
     unknown = [i for i in dict.fromkeys(used[~rows[used].any(-1)].tolist()) if i not in told]
     if unknown:
         told.update(unknown)
-        words = ", ".join(map(repr, tokenizer.words(unknown[:5]))) + (", ..." if len(unknown) > 5 else "")
-        warnings.warn(f"{name} has never learnt some of these words ({words}), so what it says of them means nothing.",
+        words = [repr(word) for word in tokenizer.words(unknown) if "\ufffd" not in word]  # no pieces of letters
+        named = f" ({', '.join(words[:5])}{', ...' if len(words) > 5 else ''})" if words else ""
+        warnings.warn(f"{name} has never learnt some of these words{named}, so what it says of them means nothing.",
                       stacklevel=4)

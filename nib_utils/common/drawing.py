@@ -91,7 +91,7 @@ def show_words(axis, words: Sequence[tuple[str, float, bool]], per_row: int = 4,
     A word that is not known has a question mark and a dashed frame; [3] is the third word, where no installed font
     has its letters. numbers: below each word its share.
     """
-    rows = -(-len(words) // per_row)
+    rows, unwritten = -(-len(words) // per_row), False
     height = min(tallest, 0.97 / rows)
     for i, (word, share, known) in enumerate(words):
         colour, ink = ground(share)
@@ -99,9 +99,12 @@ def show_words(axis, words: Sequence[tuple[str, float, bool]], per_row: int = 4,
         axis.add_patch(plt.Rectangle((x, y), 0.97 / per_row, 0.9 * height, facecolor=colour, lw=0.6 if known else 1,
                                      edgecolor="0.75" if known else "black", ls="-" if known else "--"))
         text, fonts = legible(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…", f"[{i + 1}]")
-        said = text + ("" if known else " ?") + (f"\n{share:+.2f}" if numbers else "")
+        unwritten |= text == f"[{i + 1}]" != word
+        said = text + ("" if known else " ?") + (f"\n{share:+z.2f}" if numbers else "")
         axis.text(x + 0.485 / per_row, y + 0.44 * height, said, color=ink, ha="center", va="center", fontsize=8.5,
                   family=fonts, parse_math=False, linespacing=1.15)
+    if unwritten:
+        axis.text(0, -0.01, "[1] is the first word, and so on: no font here has its letters", fontsize=7, va="top")
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.axis("off")
 

@@ -93,9 +93,9 @@ def sorted_out(members: Iterable[Member]) -> tuple[tarfile.TarInfo | None, tarfi
             text = member
         del faults[1:]  # thousands of members may share a name
     if not faults and picture is None:
-        faults = [f"it has no picture ({', '.join(SUFFIXES)})"]
+        faults = [f"it has no picture ({', '.join(SUFFIXES)}) next to it"]
     if not faults and text is None:
-        faults = ["it has no caption (.txt)"]
+        faults = ["it has no caption (.txt) next to it"]
     return picture, text, "".join(faults)
 
 

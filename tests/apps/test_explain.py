@@ -49,6 +49,11 @@ def test_what_would_steer_the_terminal_is_printed_as_text(here, figures, capsys)
     assert "\x1b" not in out and out.startswith("a \\x1b[31mred star: similarity")
 
 
+def test_what_is_cut_off_a_caption_is_said(here, figures, capsys):
+    assert shell.main(["explain", "shapes:3", "a red star " * 30, "a star", "--truncate", "--method", "gradcam"]) == 0
+    assert capsys.readouterr().err == "nib_utils: note: a caption of 92 tokens is cut to the 77 that the model reads.\n"
+
+
 def test_masks_are_refused_before_anyone_is_told_to_wait(here, capsys):
     assert shell.main(["explain", "shapes:3", "--method", "rise", "-p", "masks", "0"]) == 1
     assert capsys.readouterr().err == "nib_utils: rise: masks is 0; it takes at least 1.\n"
@@ -105,7 +110,7 @@ def test_the_other_world_and_a_photograph(here, capsys):
     ("none.jpg cat", "the picture: there is no file at 'none.jpg'."),
     ("shape:3 cat", "there is no picture at 'shape:3'; a scene of a drawn world is called by its number, as shapes:3"),
     ("no.txt cat", "the picture: 'no.txt' cannot be read as a picture"),
-    ("own.png", "'own.png' has no caption of its own"),
+    ("own.png", "'own.png' has no caption of its own"), (". cat", "the picture: '.' is a folder."),
     ("own.png cat ' '", "a caption is empty"),
     ("own.png cat -o own.png", "the figure would overwrite the picture 'own.png'"),
     ("own.png cat -o map.txt", "its name must end in .png, .pdf, .svg"),

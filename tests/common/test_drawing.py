@@ -55,6 +55,12 @@ def test_many_words_stay_inside(axis):
 def test_what_no_font_can_write_becomes_a_number():
     assert legible("heart", "[1]")[0] == "heart" and legible("القطة", "[1]")[0] == "القطة"
     assert legible("\ue000\uf8fe", "[7]")[0] == "[7]"
+    for word, said in (("\ue000\uf8fe", 1), ("heart", 0), ("[1]", 0)):
+        _, axis = plt.subplots()
+        show_words(axis, [(word, -0.001, True)], numbers=True)
+        texts = [text.get_text() for text in axis.texts]
+        assert sum("no font here has its letters" in text for text in texts) == said and texts[0].endswith("\n+0.00")
+        plt.close()
 
 
 @pytest.mark.parametrize("seen, patches", [(None, 0), ((0, 0, 40, 30), 0), ((5, 0, 30, 30), 5)])

@@ -17,7 +17,7 @@ def test_pairs_come_in_the_order_of_the_members(tmp_path):
     found = list(read_tar(file))
     assert [(one.shard, one.row, one.key, one.caption, one.fault) for one in found] == [
         ("0.tar", 0, "b", "caption b", ""), ("0.tar", 1, "a", "a Käfer", ""), ("0.tar", 2, "folder/c", "", "it has no picture"
-         " (.jpg, .jpeg, .png, .webp, .gif, .bmp, .tif, .tiff)")]  # c.d.jpg has the extension d.jpg, as webdataset has it
+         " (.jpg, .jpeg, .png, .webp, .gif, .bmp, .tif, .tiff) next to it")]  # c.d.jpg has the extension d.jpg, as of webdataset
     assert [one.image for one in found] == [encoded(1), encoded(2), b""]
 
 

@@ -137,7 +137,8 @@ def check_picture(image: str | None, captions) -> None:
 def check_image(image: str, what: str) -> None:
     """Refuse what is no picture; `what` it is begins the sentence."""
     if not os.path.isfile(image):  # False, too, of a path that is too long
-        raise FileNotFoundError(f"{what}: there is no file at '{image}'.")
+        found = f"'{image}' is a folder" if os.path.isdir(image) else f"there is no file at '{image}'"
+        raise FileNotFoundError(f"{what}: {found}.")
     from PIL import Image
 
     try:

@@ -27,7 +27,7 @@ class Words(widgets.VBox):
         here, rules = f".{self.buttons.id} button:nth-of-type", []
         for i, (_, share, known) in enumerate(words, 2):
             colour, ink = css(share, absolute)
-            number = f"{abs(share):.2f}" if absolute else f"{share:+.2f}"
+            number = f"{abs(share):.2f}" if absolute else f"{share:+z.2f}"
             rules.append(f"{here}({i}) {{background: {colour} !important; color: {ink} !important"
                          f"{'' if known else '; border: 1px dashed black !important'}}}"
                          f'{here}({i})::after {{content: "{"" if known else "? "}{number}"}}')
