@@ -243,6 +243,19 @@ def test_scaling_is_its_tables():
     assert f"({facts['jpeg_bytes'] / 1000:.0f} kB, 341 x 256)" in page and f"{facts['calls']} operations of tensors" in page
 
 
+def test_a_hundred_thousand_pairs_are_their_tables():
+    for method in ("nib_held", "nib"):
+        folder = ROOT / "results/stream" / method
+        parts, found = pd.read_csv(folder / "parts.csv"), pd.read_csv(folder / "summary.csv", index_col=0)
+        assert (parts["first"] == [0, *parts["last"][:-1] + 1]).all() and parts["last"].iloc[-1] == 99999
+        assert (found["n"] + parts.refused.sum() == 100000).all()
+        drops = [f"{one['mean']:.2f} ({one.low:.2f} to {one.high:.2f})"
+                 for _, one in found.loc[["published_image_drop", "published_text_drop"]].iterrows()]
+        memory = parts.memory[parts["first"] >= 1000]
+        assert row(PAGES["docs/large.md"], f"{method}, 100000") == [
+            f"{100000 / parts.seconds.sum():.1f}", f"{memory.min():.0f} to {memory.max():.0f}", *drops]
+
+
 def test_headlines_are_the_tables():
     for figure, found in table("main_table", "headlines.csv").iterrows():
         assert row(PAPERS, figure) == [f"{found.paper_says:g} %", f"{found.recomputed:.2f} %", f"{found.over_m2ib:.0f} %"]
