@@ -109,8 +109,10 @@ def why(jobs: list[Job]) -> list[str | None]:
 def label(job: Job, jobs: list[Job]) -> str:
     """A job in words: its notebook, the folder of its results and, where a digest there tells it from others, how."""
     given, *others = [asked(job.notebook, one.parameters) for one in (job, *jobs) if one.notebook == job.notebook]
+    named = {name: given.get(name) for name in SHOWN}
+    others = [other for other in others if named == {name: other.get(name) for name in SHOWN}]
     apart = [f"{name} {shorten(str(value), 60)}" for name, value in given.items()
-             if name not in SHOWN and any(other.get(name) != value for other in others)]
+             if any(other.get(name) != value for other in others)]
     return f"{job.notebook}, {run_name(job.notebook, given)}" + (f" ({', '.join(apart)})" if apart else "")
 
 
