@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "measures.ceilings": ["grid_ceiling"],
     "measures.confidence": ["confidence"],
     "measures.curves": ["curve_points", "curves"],
-    "measures.evaluate": ["evaluate", "measured"],
+    "measures.evaluate": ["evaluate", "measured", "measures_for"],
     "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
     "measures.masks": ["box_masks", "crop_masks", "grid_truth"],
     "measures.reference": ["agreement", "reference", "truths"],

@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -32,6 +34,15 @@ def fingerprint(clip: Clip, pairs: pd.DataFrame, method: str, options: dict, *re
                 digest.update(value.detach().float().cpu().numpy().tobytes())
     words = [clip.name, str(clip.dtype), clip.preprocess, manifest(pairs), method, options, *rest]
     return f"{method}-{hashlib.sha256(digest.digest() + repr(words).encode()).hexdigest()[:24]}"
+
+
+def of_column(values: Iterable) -> str:
+    """The SHA-256 of a column of truths, hex: arrays, tensors or lists of words, or tuples of them."""
+    digest = hashlib.sha256()
+    for value in values:
+        for part in value if isinstance(value, tuple) else (value,):
+            digest.update(np.asarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def weights(clip: Clip) -> str:

@@ -15,7 +15,7 @@ from ..common.checks import brief, check_choice, need_columns
 from ..maps.explain import explain
 from ..maps.explanation import Explanation
 from ..maps.options import check_request
-from .masks import check_masks, grid_truth, left, seen
+from .masks import check_masks, grid_truth, left, seen_masks
 
 
 def phrase_pairs(pairs: pd.DataFrame, least: int = 2) -> pd.DataFrame:
@@ -128,9 +128,7 @@ def localize(clip: Clip, phrases: pd.DataFrame, method: str, *, broken: str = "r
         raise ValueError(f"only is {options['only']!r}, but localize always explains the image alone; leave it out.")
     if not len(phrases):
         raise ValueError("there are no phrases to locate; load more pairs, or scenes of more objects.")
-    rows = enumerate(zip(phrases["image"], phrases["phrase"], phrases["mask"]))
-    masks = torch.from_numpy(np.stack([seen(mask, image, f"row {i}, {phrase!r}", clip.preprocess)
-                                       for i, (image, phrase, mask) in rows]))  # (B, H, W)
+    masks = seen_masks(phrases.assign(caption=phrases["phrase"]), clip.preprocess)
     kept = left(masks, list(phrases["phrase"]), broken)
     phrases, masks = phrases.iloc[kept], masks[kept]
     ex = explain(clip, list(phrases["image"]), list(phrases["phrase"]), method, only="image", **options)

@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -68,6 +69,13 @@ def box_masks(boxes, H: int, W: int) -> Tensor:
         raise ValueError(f"box {i}, {tuple(boxes[i].tolist())}, holds no pixel of a picture of {H} x {W}; boxes are "
                          "(x0, y0, x1, y1) in its pixels.")
     return masks
+
+
+def seen_masks(pairs: pd.DataFrame, preprocess: Preprocess) -> Tensor:
+    """The column mask of pairs, each at the model's pixels, (B, H, W) bool. Raises ValueError as `seen`."""
+    rows = enumerate(zip(pairs["image"], pairs["caption"], pairs["mask"]))
+    return torch.from_numpy(np.stack([seen(mask, image, f"row {i}, {said!r}", preprocess)
+                                      for i, (image, said, mask) in rows]))
 
 
 def seen(mask: np.ndarray, image, where: str, preprocess: Preprocess) -> np.ndarray:

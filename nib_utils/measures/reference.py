@@ -1,6 +1,7 @@
 """The reference: Shapley values that are kept, as an explanation, and how near another explanation comes to them."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import scipy
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ..clip.clip import Clip
 from ..common.checks import brief, check_choice, need_columns
@@ -100,17 +102,23 @@ def agreement(ex: Explanation, shapley: Explanation) -> pd.DataFrame:
     if len(ex) != len(shapley) or any(not torch.equal(a, b) for a, b in zip(ex.ids, shapley.ids)):
         raise ValueError(f"the explanations are of {len(ex)} and {len(shapley)} pairs with other captions; explain the "
                          "same pairs.")
+    return nearness(ex, shapley.scores)
+
+
+def nearness(ex: Explanation, shapley: Iterable[tuple[Tensor, Tensor]]) -> pd.DataFrame:
+    """`agreement` with the scores of each pair, of its patches (gh, gw) and words (T,); empty where there are none."""
+    patches, words = zip(*shapley)
     found = {}
-    if len(ex.image) and len(shapley.image):
-        grid = ex.clip.image.grid
-        both = (F.adaptive_avg_pool2d(one.image_scores, grid).flatten(1).double().numpy() for one in (ex, shapley))
-        found["image"] = [correlation(a, b, scipy.stats.pearsonr) for a, b in zip(*both)]
-    if len(ex.text) and len(shapley.text):
-        words = ([s[1:-1].double().numpy() for s in one.text_scores] for one in (ex, shapley))
-        found["text"] = [correlation(a, b, scipy.stats.spearmanr) for a, b in zip(*words)]
+    if len(ex.image) and len(patches[0]):
+        own = F.adaptive_avg_pool2d(ex.image_scores, ex.clip.image.grid)
+        theirs = F.adaptive_avg_pool2d(torch.stack(patches), ex.clip.image.grid)
+        found["image"] = [correlation(a.flatten(), b.flatten(), scipy.stats.pearsonr) for a, b in zip(own, theirs)]
+    if len(ex.text) and len(words[0]):
+        found["text"] = [correlation(a[1:-1], b[1:-1], scipy.stats.spearmanr) for a, b in zip(ex.text_scores, words)]
     return pd.DataFrame(found)
 
 
-def correlation(a: np.ndarray, b: np.ndarray, kind) -> float:
-    """Pearson's or Spearman's correlation; 0 where one of two is constant, or nothing can vary."""
+def correlation(a: Tensor, b: Tensor, kind) -> float:
+    """Pearson's or Spearman's correlation of (N,) and (N,); 0 where one of two is constant, or nothing can vary."""
+    a, b = a.double().numpy(), b.double().numpy()
     return float(kind(a, b).statistic) if len(a) > 1 and np.ptp(a) and np.ptp(b) else 0.0

@@ -114,6 +114,38 @@ def test_measures_are_those_that_are_asked_for(clip, pairs, tmp_path):
         nib.evaluate(clip, few[["image", "caption"]], "nib", measures=["words"])
 
 
+def test_what_pairs_carry_is_measured_as_by_its_own_function(clip):
+    pairs = nib.load_pairs("shapes", n=3)
+    kept = nib.explain(clip, list(pairs.image), list(pairs.caption), "random", progress=False)  # stands for Shapley values
+    carried = pairs.assign(shapley=kept.scores)
+    assert nib.measures_for(pairs) == ["published", "corrected", "gain", "words"]
+    assert nib.measures_for(carried) == [*nib.measures_for(pairs), "agreement"]
+    rows = nib.evaluate(clip, carried, "legrad", chunk=2, measures=["agreement"])
+    ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "legrad", progress=False)
+    np.testing.assert_allclose(rows[["agreement_image", "agreement_text"]], nib.agreement(ex, kept), atol=1e-5)
+
+
+def test_phrases_are_measured_by_their_image_maps_alone_and_kept(clip, tmp_path):
+    phrases = nib.phrase_pairs(nib.load_pairs("shapes", n=4)).assign(caption=lambda t: t.phrase)
+    measures = nib.measures_for(phrases, "image")
+    assert measures == ["located"]
+    work = dict(only="image", chunk=2, measures=measures, seed=3, cache=tmp_path)
+    rows = nib.evaluate(clip, phrases, "rise", masks=5, **work)
+    want = nib.localize(clip, phrases, "rise", masks=5, seed=3).drop(columns="scene")
+    np.testing.assert_allclose(rows[want.columns], want, atol=1e-5)
+    again = nib.evaluate(clip, phrases, "rise", masks=5, **work)
+    assert again.explain_seconds.tolist() == rows.explain_seconds.tolist()  # taken up
+    other = phrases.assign(mask=[~mask for mask in phrases["mask"]])
+    assert nib.evaluate(clip, other, "rise", masks=5, **work)["mass"].tolist() != rows["mass"].tolist()  # other truth
+    with pytest.raises(ValueError, match="only is 'image', but the measure 'gain' is of both maps, or of the other one; "
+                                         "measure located or agreement"):
+        nib.evaluate(clip, phrases, "nib", only="image", measures=["gain"])
+    with pytest.raises(ValueError, match="only is 'picture'; pass one of None, 'image', 'text'"):
+        nib.evaluate(clip, phrases, "nib", only="picture")
+    with pytest.raises(ValueError, match="pairs lack the column 'mask'"):
+        nib.evaluate(clip, phrases.drop(columns="mask"), "nib", only="image", measures=["located"])
+
+
 def test_maps_of_other_captions_are_not_measured(clip):
     pairs = nib.load_pairs("shapes", n=3)
     ex = nib.explain(clip, list(pairs.image), list(pairs.caption), "all_ones", progress=False)

@@ -37,7 +37,7 @@ BOOKS = {
                          hard=dict(n=50, others=15), after=("main_table",)),  # whose work it takes up
     "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"]), hard={}),
     "shapley": Book(dict(n=2, samples=120), reproduce=False, hard=dict(n=50, samples=2000)),
-    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard={},
+    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard=dict(n=50),
                       after=("main_table", "localization", "faithfulness")),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=8)),
     "theory": Book(dict(n=3, steps=[1, 10])),
