@@ -91,24 +91,27 @@ def trace(clip: Clip, ex: Explanation, fill: str, words: str, points: int, batch
         picture = Perturbed(clip.image, x, fill_of(clip, x, fill)).feature
         sentence = (Perturbed(clip.text, pad(captions)).feature if words == "in place" else
                     lambda keep, captions=captions: clip.text(captions_of(captions, keep)))
-        yield (two_curves("image", picture, ranks(patches[pairs], chance[pairs]), text, points)
-               | two_curves("text", sentence, ranks(spoken[pairs], chance[pairs]), image, points))
+        whole = cosine(image, text)
+        yield (two_curves("image", picture, ranks(patches[pairs], chance[pairs]), text, whole, points)
+               | two_curves("text", sentence, ranks(spoken[pairs], chance[pairs]), image, whole, points))
 
 
 def two_curves(kind: str, feature: Callable[[Tensor], Tensor], rank: Tensor, target: Tensor,
-               points: int) -> dict[str, Curve]:
+               whole: Tensor, points: int) -> dict[str, Curve]:
     """Deletion and insertion curve of one modality; `feature`: of the parts (B, N) bool that are kept, (B, E).
 
-    What deletion leaves insertion has yet to bring, so each point of both is one batch, and the ends are shared.
+    What deletion leaves insertion has yet to bring, so the ends are shared; `whole`, the cosine of all parts (B,), is
+    known.
     """
     lengths = rank.isfinite().sum(1, keepdim=True)  # (B, 1): captions differ in length
     counts = (2 * torch.arange(points + 1) * lengths + points) // (2 * points)  # (B, K), the nearest whole numbers
-    deletion, insertion = [], []
-    for count in counts.T[:-1]:
+    none = cosine(feature(torch.zeros_like(rank, dtype=torch.bool)), target)
+    deletion, insertion = [whole], [none]
+    for count in counts.T[1:-1]:
         best = rank < count[:, None]  # (B, N)
         deletion.append(cosine(feature(~best), target))
         insertion.append(cosine(feature(best), target))
-    deletion, insertion = deletion + insertion[:1], insertion + deletion[:1]
+    deletion, insertion = [*deletion, none], [*insertion, whole]
     fraction = (counts / lengths).to(target.device)
     return {f"{kind}_deletion": (fraction, torch.stack(deletion, 1)),
             f"{kind}_insertion": (fraction, torch.stack(insertion, 1))}

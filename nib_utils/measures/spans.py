@@ -27,18 +27,18 @@ def span_pointing(found, pairs: pd.DataFrame, clip: Clip) -> pd.DataFrame:
     need_columns(pairs, "image", "caption", "masks", "objects")
     if len(found.maps) != len(pairs):
         raise ValueError(f"there are maps of {len(found.maps)} captions and {len(pairs)} pairs; pass the same pairs.")
-    rows = []
+    rows, maps_of = [], found.maps  # made once: they are as large as the pictures
     for b, (_, pair) in enumerate(pairs.iterrows()):
         owners = word_objects(pair)  # (words, objects)
-        if len(found.maps[b]) != len(owners):
-            raise ValueError(f"pair {b} has maps of {len(found.maps[b])} words, but its caption has {len(owners)}; "
+        if len(maps_of[b]) != len(owners):
+            raise ValueError(f"pair {b} has maps of {len(maps_of[b])} words, but its caption has {len(owners)}; "
                              "pass the pairs that were mapped, of a model whose tokens are its words.")
         masks = torch.from_numpy(np.stack([seen(mask, pair.image, f"pair {b}, {phrase!r}", clip.preprocess)
                                            for mask, phrase in zip(pair.masks, pair.phrases)]))
         left(masks, list(pair.phrases), "raise")
         for thing, mask in enumerate(masks):
             places = np.flatnonzero(owners[:, thing])
-            maps = [found.span(b, places[0], places[-1] + 1), *found.maps[b][places]]
+            maps = [found.span(b, places[0], places[-1] + 1), *maps_of[b][places]]
             hits = pointing(torch.stack(maps).float(), mask.expand(len(maps), -1, -1)).tolist()
             rows += [{"pair": b, "object": thing, "words": words, "pointing": hit, "chance": float(mask.float().mean())}
                      for words, hit in zip(("phrase", *ATTRIBUTES), hits)]

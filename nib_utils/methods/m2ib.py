@@ -1,7 +1,8 @@
 """M2IB: learn how much noise each element of one layer's stream can bear."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 
 import torch
 import torch.nn.functional as F
@@ -29,10 +30,18 @@ def m2ib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = m2ib(clip.image, reading, clip.encode_text("a cat"), beta=0.1, seed=0)
     """
-    layer = resolve(tower, layer, 10 / 12)
     for name, value in (("steps", steps), ("copies", copies)):
         if value < 1:
             raise ValueError(f"m2ib: {name} is {value}; it takes at least 1.")
+    course = learnt(tower, reading, target, layer=layer, beta=beta, learning_rate=learning_rate, copies=copies,
+                    start=start, seed=seed)
+    return next(islice(course, steps - 1, None))
+
+
+def learnt(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None, beta: float, learning_rate: float,
+           copies: int, start: float, seed: int | Sequence[int]) -> Iterator[Tensor]:
+    """The scores (B, T) of `m2ib` with 1, 2, 3, ... steps, without end."""
+    layer = resolve(tower, layer, 10 / 12)
     if beta < 0 or learning_rate <= 0:
         raise ValueError(f"m2ib: beta is {beta}, learning_rate {learning_rate}; they take at least 0, and more than 0.")
     h = reading.stream(layer).float()  # (B, T, D)
@@ -42,11 +51,10 @@ def m2ib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = 
     noise = Noise(reading, seed, copies, D)
     a = torch.full_like(h, start)
     adam = torch.optim.Adam([a], lr=learning_rate)
-    for step in range(steps):
+    for _ in count():
         m, q = a.sigmoid(), (-a).sigmoid()  # q = 1 - m, without cancellation where m is near 1
         information = (0.5 * ((m * h) ** 2 + q**2 - 1) - F.logsigmoid(-a)) * real[..., None]
-        if step == steps - 1:
-            return information.sum(-1)
+        yield information.sum(-1)
         kept = mean_gradient(tower, reading, target, h, m, noise.draw(), layer)
         # d C / d m = m h^2 - q + 1 / q, and d m / d a = m q
         cost = beta / size * real[..., None] * (m * q * (m * h**2 - q) + m)

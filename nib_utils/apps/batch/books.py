@@ -31,7 +31,7 @@ BOOKS = {
     "mini_accuracy": Book(dict(scenes=90), hard={}),
     "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8), hard=dict(n=50)),
     "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"]), hard=dict(scenes=50)),
-    "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2), hard=dict(validation=8, scenes=24)),
+    "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2), hard=dict(validation=6, scenes=16)),
     "qualitative": Book(dict(scenes=2, masks=16), hard={}),
     "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"]),
                          hard=dict(n=50, others=15), after=("main_table",)),  # whose work it takes up
@@ -39,7 +39,7 @@ BOOKS = {
     "shapley": Book(dict(n=2, samples=120), reproduce=False, hard=dict(n=50, samples=2000)),
     "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard=dict(n=50),
                       after=("main_table", "localization", "faithfulness")),
-    "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=8)),
+    "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=6)),
     "theory": Book(dict(n=3, steps=[1, 10])),
     "held": Book(dict(scenes=2, n=2, validation=2, coalitions=60), hard=dict(scenes=24)),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
