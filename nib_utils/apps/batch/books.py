@@ -29,19 +29,19 @@ BOOKS = {
     "quickstart": Book(),
     "explorer": Book(reproduce=False),  # for people: what it is worth is not in its files
     "mini_accuracy": Book(dict(scenes=90), hard={}),
-    "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8), hard=dict(n=50)),
-    "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"]), hard=dict(scenes=50)),
+    "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8), hard=dict(n=40)),
+    "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"]), hard=dict(scenes=40)),
     "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2), hard=dict(validation=6, scenes=16)),
     "qualitative": Book(dict(scenes=2, masks=16), hard={}),
     "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"]),
-                         hard=dict(n=50, others=15), after=("main_table",)),  # whose work it takes up
-    "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"]), hard={}),
+                         hard=dict(n=40, others=10), after=("main_table",)),  # whose work it takes up
+    "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"]), hard=dict(n=16)),
     "shapley": Book(dict(n=2, samples=120), reproduce=False, hard=dict(n=50, samples=2000)),
-    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard=dict(n=50),
+    "reference": Book(dict(n=3, methods=["nib", "chefer", "random"]), hard=dict(n=40),
                       after=("main_table", "localization", "faithfulness")),
     "sanity": Book(dict(n=3, methods=["nib", "m2ib"], blocks=[1, 12], seeds=2), hard=dict(n=6)),
     "theory": Book(dict(n=3, steps=[1, 10])),
-    "held": Book(dict(scenes=2, n=2, validation=2, coalitions=60), hard=dict(scenes=24)),
+    "held": Book(dict(scenes=2, n=2, validation=2, coalitions=60), hard=dict(scenes=16)),
     "defects": Book(dict(n=4, methods=["nib"], train=12, repeats=2)),
     "shortcut": Book(dict(steps=2, n=3, scenes=45, methods=["nib", "legrad", "rise", "random"], masks=8)),
     "ablation_nib": Book(dict(scenes=3, layers=[0, 9], steps=[1, 5], finest=10)),
@@ -65,7 +65,7 @@ def hard_defaults(name: str, parameters: dict) -> dict:
     """What a notebook takes in the second world where nothing else is said; empty in any other.
 
     >>> hard_defaults("main_table", {"model": "mini-hard", "dataset": "shapes-hard"})
-    {'n': 50}
+    {'n': 40}
     """
     return dict(BOOKS[name].hard or {}) if name in BOOKS and HARD.items() <= parameters.items() else {}
 
