@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 from ..common.files import check_writable, write_whole
+from ..common.sentences import lacks
 from .batch.request import check_image, check_methods, check_model, method_options
 from .patience import LONG, one_look, patient, wait
 
@@ -57,7 +58,7 @@ def options_of(given: argparse.Namespace) -> dict:
         raise ValueError(f"the layer is {given.layer} by --layer and {options['layer']} by -p; give it once.")
     for name in options:
         if name not in known:
-            raise ValueError(f"{given.method} has no option {name!r}; it has {', '.join(known) or 'none'}.")
+            raise ValueError(lacks(given.method, "option", name, known))
     if not isinstance(layer := options.get("layer", 0), int) or layer < 0:
         raise ValueError(f"layer is {layer!r}; it takes the number of a block, counted from 0.")
     return patient(known, options)

@@ -1,11 +1,12 @@
 """What many functions ask of their arguments, or one clear sentence."""
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
 import pandas as pd
+
+from .sentences import brief
 
 
 def check_whole(name: str, value, least: int) -> None:
@@ -44,9 +45,3 @@ def need_columns(pairs: pd.DataFrame, *names: str) -> None:
                          "exact truth is asked for; of phrase_pairs, where phrases are).")
     if not len(pairs) and "phrase" not in names:
         raise ValueError("there are no pairs; load at least one.")
-
-
-def brief(value, most: int = 120) -> str:
-    """A value as a sentence can hold it: its repr on one line, without addresses, cut in the middle if it is long."""
-    text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
-    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 3 :]}"

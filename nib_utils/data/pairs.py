@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..common.checks import brief, check_choice, check_whole
+from ..common.checks import check_choice, check_whole
+from ..common.sentences import lacks, nobody
 from .coco import read_coco
 from .files import check_root, natural
 from .flickr8k import read_flickr8k
@@ -40,12 +41,12 @@ def load_pairs(name: str, root: str | Path | None = None, n: int | None = None, 
     """
     key = "hf:NAME" if str(name).startswith("hf:") and name != "hf:" else name
     if not isinstance(key, str) or key not in READERS:
-        raise ValueError(f"no data set is called {brief(name)}; there are {', '.join(READERS)}.")
+        raise ValueError(nobody("data set", name, READERS))
     read = READERS[key]
     known = [p.name for p in signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        raise TypeError(f"the data set {name!r} has no option {unknown[0]!r}; it takes {', '.join(known)}.")
+    strange = [option for option in options if option not in known]
+    if strange:
+        raise TypeError(lacks(f"the data set {name!r}", "option", strange[0], known))
     if n is not None:
         check_whole("n", n, 1)
     check_whole("seed", seed, 0)

@@ -9,13 +9,13 @@ from numbers import Integral, Real
 import torch
 
 from ..clip.clip import Clip
-from ..common.checks import brief
+from ..common.sentences import brief, lacks, nobody
 from ..methods import METHODS
 
 
 def find(method: str) -> Callable:
     if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"no method is called {brief(method)}; there are {', '.join(METHODS)}.")
+        raise ValueError(nobody("method", method, METHODS))
     return METHODS[method]
 
 
@@ -54,7 +54,7 @@ def check_options(name: str, function: Callable, options: dict) -> None:
     known = {k: p for k, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
     for key, value in options.items():
         if key not in known:
-            raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}.")
+            raise TypeError(lacks(name, "option", key, known))
         default = known[key].default
         if key == "seed":
             check_seed(f"{name}: seed", value)

@@ -16,17 +16,18 @@ DETAILS = ("redistributed", "product", "none")
 @method(title="NIB, gates held", group="rival", source="this project", forwards=2.8, gradients=True, signed=True,
         pixels=True)
 def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float = 0.0, detail: str = "redistributed",
-             smoothing: float = 0.125) -> Tensor:
+             smoothing: float = 0.125, diffusion: float = 0.06) -> Tensor:
     """Gradient times input of the cosine in the held tower: signed scores of pixels (B, H, W), or of words (B, T).
 
     With the gates held (`shared/held.py`) the network is linear in what is narrowed, so the integral of NIB is one
     step and adds up to the cosine but for what biases and positions give. presence: log of the share of each patch
     that attention sees, 0 for all: a picture of less information that is still one. A patch's score is
-    `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. detail, from the same gradient, says where in a
-    patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in
+    `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. diffusion: the share, 0 to 0.2, of what two
+    patches side by side differ in that goes from one to the other; the sum stays. detail, from the same gradient, says
+    where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in
     proportion to d, and every patch keeps its mean; "product" is the positive scores, stretched, times d; "none" are
     scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1. Raises ValueError for a bad option.
-    Source: our own; at presence 0 and without detail a picture's scores are those of AttnLRP (Achtibat et al., 2024).
+    Source: our own; at presence 0, without detail and diffusion a picture's scores are AttnLRP's (Achtibat et al., 2024).
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = nib_held(clip.image, reading, clip.encode_text("a cat"))
@@ -35,6 +36,8 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
     if not 0 <= smoothing <= 1:  # wider, the patches' means can no longer be given back
         raise ValueError(f"nib_held: smoothing is {smoothing}; it takes 0 to 1 patch widths.")
+    if not 0 <= diffusion <= 0.2:
+        raise ValueError(f"nib_held: diffusion is {diffusion}; it takes 0 to 0.2 of what neighbours differ in.")
     found, features = [], []
     for part in reading.parts(reading.own.x, target):
         x = part.start.detach().requires_grad_(tower.grid is not None)
@@ -45,16 +48,26 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
         slope = net.pull(part.goal, part.row)  # (p, T, D)
         own = net.h if tower.grid else tower.parts["vocabulary"][x]
         scores = (slope * own[part.row]).float().sum(-1)
+        if tower.grid:
+            places = tower.grid[0] * tower.grid[1]
+            patches = diffused(scores[:, -places:].unflatten(1, tower.grid), diffusion)  # (p, gh, gw)
+            scores = torch.cat([scores[:, :-places], patches.flatten(1)], 1)
         if tower.grid and detail != "none":
             if isinstance(tower.pre, Norm):
                 slope = centred(slope * held_scale(tower.pre, tokens.detach().to(slope.dtype))[part.row])
             pixels = pull_back(tokens, x, part.row, slope.to(tokens.dtype)) * x.detach()[part.row]
-            patches = scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid)
             scores = detailed(patches, pixels.float().sum(1).relu(), detail, smoothing)
         found.append((part, scores))
     if tower.grid is None or presence == 0:
         reading.own.feature = torch.cat(features)
     return reading.in_order(found)
+
+
+def diffused(scores: Tensor, share: float) -> Tensor:
+    """Scores of patches (B, gh, gw) after each two side by side have evened out a share of their difference."""
+    down, right = share * scores.diff(dim=1), share * scores.diff(dim=2)
+    return (scores + F.pad(down, (0, 0, 0, 1)) - F.pad(down, (0, 0, 1, 0))
+            + F.pad(right, (0, 1)) - F.pad(right, (1, 0)))
 
 
 def detailed(scores: Tensor, d: Tensor, detail: str, smoothing: float) -> Tensor:

@@ -17,6 +17,7 @@ from ..clip.clip import Clip
 from ..clip.similarity import cosine
 from ..clip.tower import Reading, Tower
 from ..common.checks import check_share, check_whole, need_columns
+from ..common.sentences import nobody
 from ..methods.shared.layers import resolve
 
 NODES = {  # n steps -> {lambda: weight}; integers in, so that nodes that two rules share are evaluated once
@@ -101,7 +102,7 @@ def completeness(clip: Clip, pairs: pd.DataFrame, steps: Sequence[int] = (1, 2, 
         check_whole("steps", n, 1)
     for rule in rules:
         if rule not in NODES:
-            raise ValueError(f"no rule is called {rule!r}; there are {', '.join(NODES)}.")
+            raise ValueError(nobody("rule", rule, NODES))
 
     def measure(path: Path) -> pd.DataFrame:
         whole = path.held(1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import torch
 
 from ..clip.clip import Clip
+from ..common.sentences import nobody
 
 ARCHITECTURES = {  # image side, patch, image width and depth, text width, feature; of OpenAI's ViTs
     "ViT-B/32": (224, 32, 768, 12, 512, 512),
@@ -19,7 +20,7 @@ def random_clip(arch: str = "ViT-B/32", seed: int = 0) -> torch.nn.Module:
     from clip.model import CLIP
 
     if arch not in ARCHITECTURES:
-        raise ValueError(f"no architecture is called {arch!r}; there are {', '.join(ARCHITECTURES)}.")
+        raise ValueError(nobody("architecture", arch, ARCHITECTURES))
     side, patch, width, depth, text_width, embed = ARCHITECTURES[arch]
     torch.manual_seed(seed)
     return CLIP(embed, side, depth, width, patch, 77, 49408, text_width, text_width // 64, 12).float().eval()

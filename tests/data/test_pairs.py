@@ -20,7 +20,8 @@ def test_unknown_name_lists_what_exists():
                                          ("folders", "per_class, names, words, broken"), ("coco", "per, broken"),
                                          ("shards", "image, caption, broken"), ("hf:x/y", "split, config, image, caption, broken")])
 def test_unknown_option_lists_what_exists(name, known):
-    with pytest.raises(TypeError, match=f"'{name}' has no option 'brokn'; it takes {known}"):
+    near = r" \(did you mean 'broken'\?\)" if "broken" in known else ""
+    with pytest.raises(TypeError, match=f"'{name}' has no option 'brokn'{near}; it has {known}"):
         load_pairs(name, "anywhere", brokn="skip")
 
 

@@ -8,7 +8,7 @@ from slow_held import norm, slow
 
 import nib_utils as nib
 from nib_utils.clip.captions import pad
-from nib_utils.methods.nib_held import detailed, gaussian, keeping
+from nib_utils.methods.nib_held import detailed, diffused, gaussian, keeping
 from nib_utils.methods.shared.held import Held
 
 SMALL = dict(layers=3, width=16, heads=2, projection=8, image_size=32, patch_size=16)
@@ -40,7 +40,7 @@ def double(request):
 def test_scores_are_the_slow_forms(double, presence):
     """Every token of the images, every word of the captions, moved alone through the held network."""
     for tower, reading, target in sides(double, tiny.pixels(2, (32, 32)).double()):
-        got = run(tower, reading, target, presence=presence, detail="none")
+        got = run(tower, reading, target, presence=presence, detail="none", diffusion=0.0)
         for b, length in enumerate(reading.lengths.tolist()):
             x = reading.x[b : b + 1] if tower.grid else reading.x[b : b + 1, :length]
             h = tower.embed(x)[0]
@@ -54,7 +54,7 @@ def test_scores_are_the_slow_forms(double, presence):
 def test_detail_is_the_slow_form(double, presence):
     """Every pixel moved alone; each patch's score handed out by a loop over its pixels."""
     (tower, reading, target), _ = sides(double, tiny.pixels(2, (32, 32)).double())
-    whole = run(tower, reading, target, presence=presence, detail="none")[:, 1:]
+    whole = run(tower, reading, target, presence=presence, detail="none")[:, 1:]  # diffused
     got = run(tower, reading, target, presence=presence, detail="redistributed", smoothing=0.0)
     product = run(tower, reading, target, presence=presence, detail="product", smoothing=0.0)
     for b, x in enumerate(reading.x):
@@ -95,7 +95,7 @@ def test_what_is_pushed_up_is_what_is_pulled_down(double, presence):
 def test_nothing_narrowed_is_attn_lrp(double):
     """Of words only what their rows of the vocabulary say, so that positions must be nothing for the two to be one."""
     (tower, reading, target), words = sides(double, tiny.pixels(2, (32, 32)).double())
-    close(run(tower, reading, target, presence=0.0, detail="none"), nib.METHODS["attn_lrp"](tower, reading, target))
+    close(run(tower, reading, target, presence=0.0, detail="none", diffusion=0.0), nib.METHODS["attn_lrp"](tower, reading, target))
     assert (run(*words) - nib.METHODS["attn_lrp"](*words)).abs().max() > 1e-3
     double.text.parts["positions"].zero_()
     _, words = sides(double, tiny.pixels(2, (32, 32)).double())
@@ -110,6 +110,18 @@ def test_redistributed_detail_keeps_every_patch(smoothing):
     torch.testing.assert_close(F.avg_pool2d(fine, 16), scores, atol=1e-5, rtol=0)
     assert torch.equal(F.avg_pool2d(fine, 16).flatten(1).argsort(), scores.flatten(1).argsort())
     assert smoothing or fine.std() > 1.2 * scores.std()  # there is detail
+
+
+def test_neighbours_even_out_a_share_of_what_they_differ_in():
+    scores = torch.randn(2, 4, 5).double()
+    expected = scores.clone()
+    for i, j in torch.cartesian_prod(torch.arange(4), torch.arange(5)).tolist():
+        for a, b in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
+            if 0 <= a < 4 and 0 <= b < 5:
+                expected[:, i, j] += 0.1 * (scores[:, a, b] - scores[:, i, j])
+    torch.testing.assert_close(diffused(scores, 0.1), expected)
+    torch.testing.assert_close(diffused(scores, 0.1).sum((1, 2)), scores.sum((1, 2)))
+    assert torch.equal(diffused(scores, 0.0), scores)
 
 
 def test_detail_of_nothing_is_flat():
@@ -155,7 +167,8 @@ def test_half_precision_is_near_full(detail):
 
 
 @pytest.mark.parametrize("options, words", [({"image_options": {"detail": "fine"}}, "detail is 'fine'; it takes one of"),
-                                            ({"smoothing": -1.0}, "smoothing is -1.0; it takes 0 to 1")])
+                                            ({"smoothing": -1.0}, "smoothing is -1.0; it takes 0 to 1"),
+                                            ({"diffusion": 0.3}, "diffusion is 0.3; it takes 0 to 0.2")])
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         nib.explain(nib.wrap(tiny.openai()), tiny.pixels(1), tiny.captions((5,)), "nib_held", **options)

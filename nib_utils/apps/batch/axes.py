@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 from ...common.packages import need
+from ...common.sentences import nobody
 from .request import available, check_methods, check_model, check_value, dataset_names
 
 AXES = {"notebooks": "", "models": "model", "datasets": "dataset", "methods": "methods", "seeds": "seed"}  # parameters
@@ -91,11 +92,11 @@ def check_item(name: str, item) -> None:
     else:
         check_value("it", name, item, EXAMPLES[name])
     if name == "notebooks" and item not in (*available(), "all"):
-        raise ValueError(f"no notebook is called {item!r}; there are {', '.join(available())}.")
+        raise ValueError(nobody("notebook", item, available()))
     if name == "models":
         check_model(item)
     if name == "datasets" and isinstance(item, str) and item not in dataset_names() and not item.startswith("hf:"):
-        raise ValueError(f"no data set is called {item!r}; there are {', '.join(dataset_names())}.")
+        raise ValueError(nobody("data set", item, dataset_names()))
 
 
 def points(grid: dict) -> list[tuple[str, dict]]:

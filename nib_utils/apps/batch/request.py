@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 
 from ...common.files import HERE, WEIGHTS
+from ...common.sentences import lacks, nobody
 from .books import NOTEBOOKS, choices, defaults
 
 KINDS = {  # for parameters whose default is None: a value like those that they take otherwise
@@ -54,11 +55,11 @@ def check_request(name: str, parameters: dict) -> None:
     Raises ValueError, or TypeError for a value of another type; no file is opened.
     """
     if name not in available():
-        raise ValueError(f"no notebook is called {name!r}; there are {', '.join(available()) or 'none here'}.")
+        raise ValueError(nobody("notebook", name, available()))
     known = defaults(name)
     for parameter, value in parameters.items():
         if parameter not in known:
-            raise ValueError(f"{name} has no parameter {parameter!r}; it has {', '.join(known)}.")
+            raise ValueError(lacks(name, "parameter", parameter, known))
         if value is None and (known[parameter] is None or parameter == "n"):
             continue
         if parameter == "methods":
@@ -100,7 +101,7 @@ def check_methods(names) -> None:
         raise TypeError(f"methods is {names!r}; it takes a list of names, as in -p methods '[nib, chefer]'.")
     for name in names:
         if name not in method_names():
-            raise ValueError(f"no method is called {name!r}; there are {', '.join(method_names())}.")
+            raise ValueError(nobody("method", name, method_names()))
 
 
 def check_sources(parameters: dict) -> None:
@@ -163,7 +164,7 @@ def check_data(dataset: str, root: str | None, options: dict) -> None:
         return
     remote = dataset.startswith("hf:") and dataset != "hf:"
     if not remote and dataset not in dataset_names():
-        raise ValueError(f"no data set is called {dataset!r}; there are {', '.join(dataset_names())}.")
+        raise ValueError(nobody("data set", dataset, dataset_names()))
     try:
         if root is not None and Path(root).exists():
             next(Path(root).iterdir(), None) if Path(root).is_dir() else Path(root).open("rb").close()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
+from ...common.sentences import lacks
 from ...maps.options import find
 from ..explain import literal
 from ..patience import patient
@@ -36,7 +37,7 @@ class Options(widgets.VBox):
             layers.value = chosen if chosen is not None and chosen < depth else None
         for name, value in (given or {}).items():
             if name not in self.fields:
-                raise TypeError(f"{method} has no option {name!r}; it has {', '.join(self.fields) or 'none'}.")
+                raise TypeError(lacks(method, "option", name, self.fields))
             self.fields[name].value = value if name == "layer" else str(value)
 
     @property
