@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "measures.evaluate": ["evaluate", "measured", "measures_for"],
     "measures.localization": ["average_precision", "iou", "localize", "mass", "phrase_pairs", "pointing"],
     "measures.masks": ["box_masks", "crop_masks", "grid_truth"],
-    "measures.reference": ["agreement", "reference", "truths"],
+    "measures.reference": ["agreement", "reference", "truths", "with_reference"],
     "measures.spans": ["span_pointing"],
     "measures.spread": ["evaluate_spread"],
     "measures.stream": ["evaluate_stream"],

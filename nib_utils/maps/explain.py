@@ -72,17 +72,14 @@ def explain(clip: Clip, images, texts, method: str = "nib", *, batch_size: int |
         [s[: len(i)] for s, i in zip(parts["text_scores"], ids)], blank, images)
 
 
-PLACE = {"image": "patch", "text": "word"}
-
-
 def warn_blank(clip: Clip, method: str, per_tower: dict[str, dict], blank: dict[str, int], pairs: int) -> None:
     """Say in how many of the images and texts a method, with the options that it had there, finds nothing."""
-    for kind, tower in (("image", clip.image), ("text", clip.text)):
+    for kind, place, tower in (("image", "patch", clip.image), ("text", "word", clip.text)):
         if count := blank.get(kind, 0):
             last = per_tower[kind].get("layer") == tower.depth - 1
             why = ("at the last layer only the pooled token acts; choose an earlier one" if last else
                    "as the method sees it, nothing speaks for the match")
-            warnings.warn(f"{method} finds nothing in {count} of {pairs} {kind}s: every {PLACE[kind]} scores zero, "
+            warnings.warn(f"{method} finds nothing in {count} of {pairs} {kind}s: every {place} scores zero, "
                           f"so the map is blank ({why}).", stacklevel=3)
 
 

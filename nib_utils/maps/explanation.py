@@ -54,12 +54,6 @@ class Explanation:
         """The cosine of each pair's features, (B,)."""
         return cosine(*self.features).cpu()
 
-    @property
-    def scores(self) -> list[tuple[Tensor, Tensor]]:
-        """Each pair's scores as the method gave them: of the image and of the tokens; empty of a map left out."""
-        nothing = [torch.empty(0)] * len(self)
-        return list(zip(self.image_scores if len(self.image) else nothing, self.text_scores or nothing))
-
     @cached_property
     def tokens(self) -> list[list[str]]:
         """What each token says, SOS and EOS included."""

@@ -45,7 +45,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
     measures: "published" and "corrected", the columns of `confidence` with that word before them; "gain", those of
     `curves`; "words", those of `word_accuracy` with "word_" before them, of pairs with a column content; "located",
     those of `localize`, with a column mask; "agreement", those of `agreement` with "agreement_" before them, with a
-    column shapley (`Explanation.scores` of the reference). Beside them similarity, and explain_seconds (the time of
+    column shapley (of `with_reference`). Beside them similarity, and explain_seconds (the time of
     the pair's chunk, shared equally). only: "image" or "text", for measures that one map is enough for. Memory does
     not grow with the number of pairs: `chunk` of them are in work at a time. cache: a folder; finished chunks are
     kept there and taken up again by the same call.

@@ -102,11 +102,23 @@ def agreement(ex: Explanation, shapley: Explanation) -> pd.DataFrame:
     if len(ex) != len(shapley) or any(not torch.equal(a, b) for a, b in zip(ex.ids, shapley.ids)):
         raise ValueError(f"the explanations are of {len(ex)} and {len(shapley)} pairs with other captions; explain the "
                          "same pairs.")
-    return nearness(ex, shapley.scores)
+    return nearness(ex, with_reference(pd.DataFrame(index=range(len(ex))), shapley)["shapley"])
+
+
+def with_reference(pairs: pd.DataFrame, shapley: Explanation) -> pd.DataFrame:
+    """The pairs with a column shapley, a pair's scores of patches (gh, gw) and of tokens (T,), for `evaluate` to read.
+
+    Of a map that was left out the scores are empty.
+
+    >>> nib.evaluate(clip, nib.with_reference(pairs, nib.reference(clip, pairs)), "nib", measures=["agreement"])
+    """
+    nothing = [torch.empty(0)] * len(shapley)
+    patches = shapley.image_scores if len(shapley.image) else nothing
+    return pairs.assign(shapley=list(zip(patches, shapley.text_scores or nothing)))
 
 
 def nearness(ex: Explanation, shapley: Iterable[tuple[Tensor, Tensor]]) -> pd.DataFrame:
-    """`agreement` with the scores of each pair, of its patches (gh, gw) and words (T,); empty where there are none."""
+    """`agreement` with a column of `with_reference`."""
     patches, words = zip(*shapley)
     found = {}
     if len(ex.image) and len(patches[0]):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -33,12 +33,11 @@ def m2ib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = 
     for name, value in (("steps", steps), ("copies", copies)):
         if value < 1:
             raise ValueError(f"m2ib: {name} is {value}; it takes at least 1.")
-    course = learnt(tower, reading, target, layer=layer, beta=beta, learning_rate=learning_rate, copies=copies,
-                    start=start, seed=seed)
+    course = learnt(tower, reading, target, layer, beta, learning_rate, copies, start, seed)
     return next(islice(course, steps - 1, None))
 
 
-def learnt(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None, beta: float, learning_rate: float,
+def learnt(tower: Tower, reading: Reading, target: Tensor, layer: int | None, beta: float, learning_rate: float,
            copies: int, start: float, seed: int | Sequence[int]) -> Iterator[Tensor]:
     """The scores (B, T) of `m2ib` with 1, 2, 3, ... steps, without end."""
     layer = resolve(tower, layer, 10 / 12)
@@ -51,7 +50,7 @@ def learnt(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None,
     noise = Noise(reading, seed, copies, D)
     a = torch.full_like(h, start)
     adam = torch.optim.Adam([a], lr=learning_rate)
-    for _ in count():
+    while True:
         m, q = a.sigmoid(), (-a).sigmoid()  # q = 1 - m, without cancellation where m is near 1
         information = (0.5 * ((m * h) ** 2 + q**2 - 1) - F.logsigmoid(-a)) * real[..., None]
         yield information.sum(-1)

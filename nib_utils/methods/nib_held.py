@@ -24,20 +24,19 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
     that attention sees, 0 for all: a picture of less information that is still one. A patch's score is
     `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. diffusion: the share, 0 to 0.2, of what two
     patches side by side differ in that goes from one to the other; the sum stays. detail, from the same gradient, says
-    where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in
-    proportion to d, and every patch keeps its mean; "product" is the positive scores, stretched, times d; "none" are
-    scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1. Raises ValueError for a bad option.
-    Source: our own; at presence 0, without detail and diffusion a picture's scores are AttnLRP's (Achtibat et al., 2024).
+    where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its
+    patch in proportion to d, and every patch keeps its mean; "product" is the positive scores, stretched, times d;
+    "none" are scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1. Raises ValueError for a
+    bad option. Source: our own; at presence 0, without detail and diffusion, AttnLRP's (Achtibat et al., 2024).
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = nib_held(clip.image, reading, clip.encode_text("a cat"))
     """
     if detail not in DETAILS:
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
-    if not 0 <= smoothing <= 1:  # wider, the patches' means can no longer be given back
-        raise ValueError(f"nib_held: smoothing is {smoothing}; it takes 0 to 1 patch widths.")
-    if not 0 <= diffusion <= 0.2:
-        raise ValueError(f"nib_held: diffusion is {diffusion}; it takes 0 to 0.2 of what neighbours differ in.")
+    for name, value, most in (("smoothing", smoothing, 1), ("diffusion", diffusion, 0.2)):  # wider, means are lost
+        if not 0 <= value <= most:
+            raise ValueError(f"nib_held: {name} is {value}; it takes 0 to {most}.")
     found, features = [], []
     for part in reading.parts(reading.own.x, target):
         x = part.start.detach().requires_grad_(tower.grid is not None)
@@ -49,9 +48,8 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
         own = net.h if tower.grid else tower.parts["vocabulary"][x]
         scores = (slope * own[part.row]).float().sum(-1)
         if tower.grid:
-            places = tower.grid[0] * tower.grid[1]
-            patches = diffused(scores[:, -places:].unflatten(1, tower.grid), diffusion)  # (p, gh, gw)
-            scores = torch.cat([scores[:, :-places], patches.flatten(1)], 1)
+            patches = diffused(scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid), diffusion)
+            scores[:, -patches[0].numel() :] = patches.flatten(1)
         if tower.grid and detail != "none":
             if isinstance(tower.pre, Norm):
                 slope = centred(slope * held_scale(tower.pre, tokens.detach().to(slope.dtype))[part.row])
@@ -66,8 +64,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
 def diffused(scores: Tensor, share: float) -> Tensor:
     """Scores of patches (B, gh, gw) after each two side by side have evened out a share of their difference."""
     down, right = share * scores.diff(dim=1), share * scores.diff(dim=2)
-    return (scores + F.pad(down, (0, 0, 0, 1)) - F.pad(down, (0, 0, 1, 0))
-            + F.pad(right, (0, 1)) - F.pad(right, (1, 0)))
+    return scores + F.pad(down, (0, 0, 1, 1)).diff(dim=1) + F.pad(right, (1, 1)).diff(dim=2)
 
 
 def detailed(scores: Tensor, d: Tensor, detail: str, smoothing: float) -> Tensor:

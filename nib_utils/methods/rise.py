@@ -57,8 +57,7 @@ def look(tower: Tower, x: Tensor, at: Tensor, goal: Tensor, masks: Masks | Tenso
     """One input through all masks: the cosines (N,), `sum_i cos_i M_i` and `sum_i M_i` (H, W) or (T,)."""
     leaf, enter = entrance(tower, x)
     cosines, weighted, opened = [], 0, 0
-    if x.is_cpu:  # pictures spill its caches sooner than tokens do
-        rows = min(rows, max(1, 2_500_000 // leaf.numel()))
+    rows = min(rows, max(1, 2_500_000 // leaf.numel())) if x.is_cpu else rows  # pictures spill its caches
     for some in torch.arange(len(masks)).split(rows):
         m = masks[some].to(leaf.device).float()
         openness = m.to(leaf.dtype).unsqueeze(1 if tower.grid else -1)  # the same for every channel

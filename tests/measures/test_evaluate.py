@@ -117,7 +117,7 @@ def test_measures_are_those_that_are_asked_for(clip, pairs, tmp_path):
 def test_what_pairs_carry_is_measured_as_by_its_own_function(clip):
     pairs = nib.load_pairs("shapes", n=3)
     kept = nib.explain(clip, list(pairs.image), list(pairs.caption), "random", progress=False)  # stands for Shapley values
-    carried = pairs.assign(shapley=kept.scores)
+    carried = nib.with_reference(pairs, kept)
     assert nib.measures_for(pairs) == ["published", "corrected", "gain", "words"]
     assert nib.measures_for(carried) == [*nib.measures_for(pairs), "agreement"]
     rows = nib.evaluate(clip, carried, "legrad", chunk=2, measures=["agreement"])
