@@ -100,9 +100,9 @@ def test_the_other_world_and_a_photograph(here, capsys):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ("shapes:3 --method nob", "no method is called 'nob'; there are "),
+    ("shapes:3 --method nob", "no method is called 'nob' (did you mean 'nib'?); there are "),
     ("shapes:3 --layer 3 -p layer 4", "the layer is 3 by --layer and 4 by -p; give it once."),
-    ("shapes:3 -p step 3", "nib has no option 'step'; it has layer, steps, branch."),
+    ("shapes:3 -p step 3", "nib has no option 'step' (did you mean 'steps'?); it has layer, steps, branch."),
     ("shapes:3 --method chefer --layer 3", "chefer has no option 'layer'; it has none."),
     ("shapes:3 --layer -1", "layer is -1; it takes the number of a block"),
     ("shapes:3 -p layer 1.5", "layer is 1.5; it takes"),

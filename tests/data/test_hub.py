@@ -125,7 +125,7 @@ def test_an_empty_split_and_no_name(hub):
     hub.data = Table(image=[], caption=[])
     with pytest.raises(ValueError, match="hf:org/name has no rows"):
         nib.load_pairs("hf:org/name")
-    with pytest.raises(ValueError, match="no data set is called 'hf:'; there are shapes.*hf:NAME"):
+    with pytest.raises(ValueError, match=r"no data set is called 'hf:' \(did you mean 'hf:NAME'\?\); there are shapes.*hf:NAME"):
         nib.load_pairs("hf:")
 
 

@@ -145,7 +145,7 @@ def bad(tmp_path, good):
         "a name for a model": (dict(clip="mini"), TypeError, "the first argument is a str; pass load_clip"),
         "a list of methods": (dict(method=["nib"]), ValueError, r"no method is called \['nib'\]"),
         "unknown method": (dict(method="lime"), ValueError, "no method is called 'lime'; there are nib, m2ib"),
-        "unknown option": (dict(stepz=3), TypeError, "nib has no option 'stepz'; it has layer, steps, branch"),
+        "unknown option": (dict(stepz=3), TypeError, r"nib has no option 'stepz' \(did you mean 'steps'\?\); it has layer, steps, branch"),
         "mistyped option": (dict(steps="ten"), TypeError, "nib: option 'steps' takes an integer, not 'ten'"),
         "fractional steps": (dict(steps=2.5), TypeError, "takes an integer, not 2.5"),
         "boolean steps": (dict(steps=True), TypeError, "takes an integer, not True"),

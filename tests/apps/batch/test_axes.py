@@ -58,7 +58,7 @@ def test_flags_are_the_same_grid_as_a_file_and_take_its_place(file, asked):
     ("seeds:\n  - 0\n  - one", "line 3 of 'grid.yaml', seeds: seed is 'one', a str; it takes a whole number"),
     ("seeds: [0, -1]", "seed is -1; it takes a whole number from 0"),
     ("seeds: [0, 1, 0]", "line 1 of 'grid.yaml', seeds: 0 is there twice"),
-    ("methods: [nib, nob]", "methods: no method is called 'nob'; there are"),
+    ("methods: [nib, nob]", "methods: no method is called 'nob' (did you mean 'nib'?); there are"),
     ("datasets:\n  - shapes\n  - shaps", "line 3 of 'grid.yaml', datasets: no data set is called 'shaps'"),
     ("datasets: [{root: x}]", "datasets: it is None"),
     ("models: [mini, nowhere.pt]", "models: there are no weights at 'nowhere.pt'"),
