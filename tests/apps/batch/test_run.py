@@ -145,7 +145,7 @@ def test_the_second_world_has_defaults_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "need", lambda *_: papermill)
     for given in ({}, HARD, HARD | {"n": 7}):
         run.execute("main_table", given | {"results": str(tmp_path)})
-    assert [given.get("n") for given in asked] == [None, 50, 7]
+    assert [given.get("n") for given in asked] == [None, 40, 7]
     names = [run.run_name("main_table", given) for given in (*asked, HARD | {"n": 100})]
     assert names == ["mini-shapes", "mini-hard-shapes-hard", "mini-hard-shapes-hard-n7", "mini-hard-shapes-hard-n100"]
 
