@@ -34,7 +34,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
     """
     if detail not in DETAILS:
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
-    for name, value, most in (("smoothing", smoothing, 1), ("diffusion", diffusion, 0.2)):  # wider, means are lost
+    for name, value, most in (("smoothing", smoothing, 1), ("diffusion", diffusion, 0.2)):  # beyond, patches are lost
         if not 0 <= value <= most:
             raise ValueError(f"nib_held: {name} is {value}; it takes 0 to {most}.")
     found, features = [], []
