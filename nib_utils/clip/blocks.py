@@ -32,12 +32,24 @@ class Norm:
     bias: Tensor | None
     eps: float = 1e-5
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        """`gain` times the norm of x (..., D)."""
         if self.weight is None:
-            return F.layer_norm(x, x.shape[-1:], None, None, self.eps)
+            return F.layer_norm(x, x.shape[-1:], None, None, self.eps) * gain
         # a model kept in half precision may keep its norms in float32, so compute where the weights are
-        y = F.layer_norm(x.to(self.weight.dtype), x.shape[-1:], self.weight, self.bias, self.eps)
-        return y.to(x.dtype)
+        weight, bias = times(self.weight, gain), times(self.bias, gain)
+        return F.layer_norm(x.to(weight.dtype), x.shape[-1:], weight, bias, self.eps).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """`unit(gain x) / gain`: QuickGELU, `x sigmoid(1.702 x)`, is SiLU at a gain of 1.702."""
+
+    unit: Callable[[Tensor], Tensor]
+    gain: float = 1.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.unit(self.gain * x) / self.gain
 
 
 def identity(x: Tensor) -> Tensor:
@@ -56,7 +68,7 @@ class Block:
     out: Linear
     norm2: Norm
     fc1: Linear
-    act: Callable[[Tensor], Tensor]
+    act: Activation
     fc2: Linear
     scale1: Tensor | None = None  # LayerScale of the attention branch, (D,)
     scale2: Tensor | None = None  # LayerScale of the MLP branch, (D,)
@@ -89,8 +101,19 @@ class Block:
 
     def mlp(self, h: Tensor) -> Tensor:
         """The stream after this block's MLP, (..., D) -> (..., D)."""
-        x = self.fc2(self.act(self.fc1(self.norm2(h))))
-        return h + (x if self.scale2 is None else x * self.scale2)
+        return self.contract(h, self.act.unit(self.expand(h)))
+
+    def expand(self, h: Tensor) -> Tensor:
+        """The MLP's first product, times the activation's gain, (..., D) -> (..., 4 D).
+
+        The gain goes into the norm's weights and the biases, and out again at width D: no pass over the 4 D.
+        """
+        return F.linear(self.norm2(h, self.act.gain), self.fc1.weight, times(self.fc1.bias, self.act.gain))
+
+    def contract(self, h: Tensor, units: Tensor) -> Tensor:
+        """The stream h (..., D) and what the MLP adds for the `act.unit` (..., 4 D) of what `expand` gave."""
+        x = F.linear(units, self.fc2.weight, times(self.fc2.bias, self.act.gain))
+        return torch.add(h, x if self.scale2 is None else x * self.scale2, alpha=1 / self.act.gain)
 
     def attention(self, x: Tensor) -> Tensor:
         """Softmax attention of the normalised stream, (B, T, D) -> (B, heads, T, T)."""
@@ -154,6 +177,10 @@ class Block:
         """Row `at` of the block's output, (B, D), from the values (B, D) that it mixed."""
         y = self.out(mixed)
         return self.mlp(pick(h, at) + (y if self.scale1 is None else y * self.scale1))
+
+
+def times(x: Tensor | None, gain: float) -> Tensor | None:
+    return x if x is None or gain == 1 else x * gain
 
 
 def pick(x: Tensor, at: Tensor) -> Tensor:

@@ -53,15 +53,15 @@ def through(tower: Tower, block: Block, h: Tensor, own: Tensor, part: Part) -> t
     attention, values = block.attention(x), block.split(block.v(x))
     middle = h + block.join(attention @ values)  # the stream between attention and MLP
     with torch.enable_grad():
-        hidden = block.act(block.fc1(block.norm2(middle.requires_grad_())))  # (B, T, 4 D)
-    out = block.fc2(hidden.detach())
-    leaving = middle.detach() + (out if block.scale2 is None else out * block.scale2)
+        units = block.act.unit(block.expand(middle.requires_grad_()))  # (B, T, 4 D)
+    leaving = block.contract(middle.detach(), units.detach())
     with torch.enable_grad():
         mean = ((leaving[part.row] * own[..., None]).sum(1) / count).requires_grad_()
         similarity = cosine(tower.head(mean), part.goal).sum()
     w = torch.autograd.grad(similarity, mean)[0] / count  # (p, D)
-    back = ((w if block.scale2 is None else w * block.scale2) @ block.fc2.weight)[:, None] * own[..., None]
-    gradient = pull_back(hidden, middle, part.row, back) + w[:, None] * own[..., None]  # (p, T, D)
+    back = (w if block.scale2 is None else w * block.scale2) / block.act.gain @ block.fc2.weight  # (p, 4 D)
+    back = back[:, None] * own[..., None]
+    gradient = pull_back(units, middle, part.row, back) + w[:, None] * own[..., None]  # (p, T, D)
     gradient = (gradient if block.scale1 is None else gradient * block.scale1) @ block.out.weight
     by_attention = block.split(gradient) @ values[part.row].transpose(-1, -2)  # (p, heads, T, T)
     if block.causal:

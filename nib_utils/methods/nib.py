@@ -68,10 +68,10 @@ def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor
     """
     a, dtype = block.branch(z), z.dtype
     z0, a0 = z - z.mean(-1, keepdim=True), a - a.mean(-1, keepdim=True)
-    gain = 1.0 if block.norm2.weight is None else block.norm2.weight.to(dtype)
+    gain = block.act.gain * (1.0 if block.norm2.weight is None else block.norm2.weight.to(dtype))
     shift = torch.zeros_like(z[0, 0]) if block.norm2.bias is None else block.norm2.bias.to(dtype)
     parts = torch.stack([gain * z0, gain * a0], 2) @ block.fc1.weight.T  # (B, T, 2, 4 D)
-    constant = block.fc1(shift)  # (4 D,)
+    constant = block.act.gain * block.fc1(shift)  # (4 D,)
     mean = lambda u, v: (u.float() * v.float()).mean(-1, keepdim=True)  # (B, T, 1)
     zz, za, aa = mean(z0, z0), mean(z0, a0), mean(a0, a0)
 
@@ -79,7 +79,7 @@ def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor
         rows = b[:, None], torch.arange(k.shape[1], device=b.device)
         inverse = (k * k * zz[rows] + 2 * k * za[rows] + aa[rows] + block.norm2.eps).rsqrt()
         weights = torch.cat([k * inverse, inverse], -1)[:, :, None].to(dtype)  # (rows, T, 1, 2)
-        out = block.fc2(block.act((weights @ parts[rows])[:, :, 0] + constant))
-        return k.to(dtype) * z[rows] + a[rows] + (out if block.scale2 is None else out * block.scale2)
+        units = block.act.unit((weights @ parts[rows])[:, :, 0] + constant)
+        return block.contract(k.to(dtype) * z[rows] + a[rows], units)
 
     return output

@@ -81,7 +81,7 @@ def plant(folder: str | Path, steps: int = 100, batch_size: int = 16, learning_r
 
     def terms(step: int) -> dict[str, torch.Tensor]:
         pixels, own, wrong = batch(np.random.default_rng([seed, step, 3]), batch_size)
-        image, text = map(train.lean, train.towers(model, borrow=lambda p: p))
+        image, text = train.towers(model, borrow=lambda p: p)
         u = F.normalize(image(train.normalised(pixels, torch.float32)), dim=-1)
         told = list(dict.fromkeys(map(scenes.caption, own + wrong)))  # many are there twice
         with torch.no_grad():

@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...clip.blocks import Linear
 from ...clip.pictures import MEAN, STD
 from ...clip.tower import Tower
 from ...loading.live.openai import towers
@@ -137,7 +136,7 @@ def build(vocabulary: int, seed: int = 0, side: int = scenes.SIDE, patch: int = 
 def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
     """The terms of the loss and the share of images that prefer their own caption to its hard negatives."""
     pixels, _, _, named = data
-    image, text = map(lean, towers(model, borrow=lambda p: p))  # views of parameters live for one step
+    image, text = towers(model, borrow=lambda p: p)  # views of parameters live for one step
     dtype = precision()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         u, dense = see(image, heads, normalised(pixels, dtype), patch_weight > 0)
@@ -197,14 +196,6 @@ def contrastive(model, shown: list[list[Thing]], named: list[list[Thing]], u: Te
 def precision() -> torch.dtype:
     """bfloat16 where the processor has wide units, float32 where it would only be emulated, ten times slower."""
     return torch.float32 if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2") else torch.bfloat16
-
-
-def lean(tower: Tower) -> Tower:
-    """The tower with quick GELU's factor moved into the weights around it: the same function in fewer passes."""
-    for block in tower.blocks:
-        block.fc1, block.act = Linear(1.702 * block.fc1.weight, 1.702 * block.fc1.bias), F.silu
-        block.fc2 = Linear(block.fc2.weight / 1.702, block.fc2.bias)
-    return tower
 
 
 def train_mini(folder: str | Path, steps: int = 4700, batch_size: int = 96, learning_rate: float = 1.2e-3,

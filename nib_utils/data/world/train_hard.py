@@ -103,11 +103,11 @@ def losses(model, heads, data, words: list[str], patch_weight: float, shown: Ten
     order = lengths.argsort(descending=True, stable=True)
 
     def read(part, shown):
-        image, _ = map(train.lean, train.towers(model, borrow=lambda p: p))
+        image, _ = train.towers(model, borrow=lambda p: p)
         return train.see(image, heads, part, dense, shown)[: 1 + dense]
 
     def hear(part):
-        _, text = map(train.lean, train.towers(model, borrow=lambda p: p))
+        _, text = train.towers(model, borrow=lambda p: p)
         return (text(ids[part, : int(lengths[part].max())]),)
 
     parts = pixels.split(IMAGES)

@@ -6,7 +6,7 @@ from torch import nn
 from ...clip.blocks import Block
 from ...clip.pictures import MEAN, STD
 from ...clip.tower import Tower
-from .parts import fused_attention, highest, image_tower, linear, norm, projection, quick_gelu, text_tower
+from .parts import QUICK_GELU, fused_attention, highest, image_tower, linear, norm, projection, text_tower
 
 
 def towers(model: nn.Module, borrow) -> tuple[Tower, Tower]:
@@ -18,7 +18,7 @@ def towers(model: nn.Module, borrow) -> tuple[Tower, Tower]:
     def block(module, causal):
         return Block(
             heads=module.attn.num_heads, norm1=norm(module.ln_1, borrow), norm2=norm(module.ln_2, borrow),
-            **fused_attention(module.attn, borrow), fc1=linear(module.mlp.c_fc, borrow), act=quick_gelu,
+            **fused_attention(module.attn, borrow), fc1=linear(module.mlp.c_fc, borrow), act=QUICK_GELU,
             fc2=linear(module.mlp.c_proj, borrow), causal=causal)
 
     side = visual.input_resolution // visual.conv1.kernel_size[0]

@@ -6,17 +6,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ...clip.blocks import Block, Linear, Norm, identity
+from ...clip.blocks import Activation, Block, Linear, Norm, identity
 from ...clip.tower import Tower
 
-
-def quick_gelu(x: Tensor) -> Tensor:
-    return nn.functional.silu(1.702 * x).mul_(1 / 1.702)  # x sigmoid(1.702 x), with fewer passes over memory
+QUICK_GELU = Activation(nn.functional.silu, 1.702)
 
 
-def activation(module: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def activation(module: Callable[[Tensor], Tensor]) -> Activation:
     """The library's own activation, or our form of QuickGELU."""
-    return quick_gelu if type(module).__name__.startswith("QuickGELU") else module
+    return QUICK_GELU if type(module).__name__.startswith("QuickGELU") else Activation(module)
 
 
 def linear(module: nn.Linear, borrow) -> Linear:

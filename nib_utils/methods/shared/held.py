@@ -67,10 +67,10 @@ class HeldBlock:
         logits = self.q @ self.k.mT * (2 * self.half) + (mask if at is None else mask[at][:, None, None])
         self.attention = logits.softmax(-1)  # (n, heads, T, T), or (n, heads, 1, T)
         h = self.rows(h) + block.join(self.attention @ self.v)
-        self.scale2, x = held_scale(block.norm2, h), block.fc1(block.norm2(h))
-        y = block.act(x)
-        self.factor = (y / x).nan_to_num(0.5)  # both of CLIP's activations have slope 1/2 at 0
-        self.output = h + scaled(block.fc2(y), block.scale2)
+        self.scale2, x = held_scale(block.norm2, h), block.expand(h)
+        units = block.act.unit(x)
+        self.factor = (units / x).nan_to_num(0.5)  # both of CLIP's activations have slope 1/2 at 0
+        self.output = block.contract(h, units)
 
     def rows(self, x: Tensor, row: Tensor | slice = slice(None)) -> Tensor:
         """Those of (p, T, D) that the output has, (p, 1, D) or all."""
