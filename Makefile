@@ -28,7 +28,7 @@ report: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m ruff check --quiet nib_utils tests notebooks
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal  # a process a core, some 2 GB each
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 bench: $(READY)
 	$(RUN) speed

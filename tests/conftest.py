@@ -13,6 +13,11 @@ import torch  # noqa: E402
 import nib_utils as nib  # noqa: E402
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores, because many tests wait for processes that they started; 2 GB each."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:pkg_resources")  # a remark of OpenAI's clip on itself
 

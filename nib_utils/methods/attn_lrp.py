@@ -28,6 +28,6 @@ def attn_lrp(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     for part in reading.parts(reading.own.stream(0), target):
         net = Held(tower, part.start, part.at)
         features.append(net.feature.to(tower.dtype))
-        found.append((part, (net.pull(part.goal, part.row) * net.h[part.row]).sum(-1)))  # (p, T, D) -> (p, T)
+        found.append((part, net.pull(part.goal, part.row)[1]))
     reading.own.feature = torch.cat(features)
     return reading.in_order(found)

@@ -15,19 +15,20 @@ DETAILS = ("redistributed", "product", "none")
 
 @method(title="NIB, gates held", group="rival", source="this project", forwards=2.8, gradients=True, signed=True,
         pixels=True)
-def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float = 0.0, detail: str = "redistributed",
-             smoothing: float = 0.125, diffusion: float = 0.06) -> Tensor:
+def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | None = None, presence: float = 0.0,
+             detail: str = "redistributed", smoothing: float = 0.125, diffusion: float = 0.06) -> Tensor:
     """Gradient times input of the cosine in the held tower: signed scores of pixels (B, H, W), or of words (B, T).
 
     With the gates held (`shared/held.py`) the network is linear in what is narrowed, so the integral of NIB is one
-    step and adds up to the cosine but for what biases and positions give. presence: log of the share of each patch
-    that attention sees, 0 for all: a picture of less information that is still one. A patch's score is
-    `sum_c h_0 d s / d h_0`, a word's that of its row of the vocabulary. diffusion: the share, 0 to 0.2, of what two
-    patches side by side differ in that goes from one to the other; the sum stays. detail, from the same gradient, says
-    where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its
-    patch in proportion to d, and every patch keeps its mean; "product" is the positive scores, stretched, times d;
-    "none" are scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1. Raises ValueError for a
-    bad option. Source: our own; at presence 0, without detail and diffusion, AttnLRP's (Achtibat et al., 2024).
+    step, whichever layer is narrowed, and adds up to the cosine but for what biases and positions give. A patch's score
+    is `sum_c h_l d s / d h_l`, the mean over the first `streams` layers l, by default all; a word's that of its row of
+    the vocabulary. presence: log of the share of each patch that attention sees, 0 for all. diffusion: the share, 0 to
+    0.2, of what two patches side by side differ in that goes from one to the other; the sum stays. detail, from the
+    same gradient, says where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each
+    positive score over its patch in proportion to d, and every patch keeps its mean; "product" is the positive scores,
+    stretched, times d; "none" are scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1.
+    Raises ValueError for a bad option. Source: our own; of one stream, without presence, detail and diffusion,
+    AttnLRP's (Achtibat et al., 2024).
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = nib_held(clip.image, reading, clip.encode_text("a cat"))
@@ -37,6 +38,9 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
     for name, value, most in (("smoothing", smoothing, 1), ("diffusion", diffusion, 0.2)):  # beyond, patches are lost
         if not 0 <= value <= most:
             raise ValueError(f"nib_held: {name} is {value}; it takes 0 to {most}.")
+    streams = tower.depth if streams is None else streams
+    if not 1 <= streams <= tower.depth:
+        raise ValueError(f"nib_held: streams is {streams}; the {tower.kind} tower has 1 to {tower.depth}.")
     found, features = [], []
     for part in reading.parts(reading.own.x, target):
         x = part.start.detach().requires_grad_(tower.grid is not None)
@@ -44,9 +48,10 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, presence: float 
             tokens = tower.tokens(x)
         net = Held(tower, tower.pre(tokens.detach()), part.at, presence)
         features.append(net.feature.to(tower.dtype))
-        slope = net.pull(part.goal, part.row)  # (p, T, D)
-        own = net.h if tower.grid else tower.parts["vocabulary"][x]
-        scores = (slope * own[part.row]).float().sum(-1)
+        slope, scores = net.pull(part.goal, part.row, streams)  # (p, T, D), (p, T)
+        if tower.grid is None:
+            scores = (slope * tower.parts["vocabulary"][x[part.row]]).sum(-1)
+        scores = scores.float()
         if tower.grid:
             patches = diffused(scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid), diffusion)
             scores[:, -patches[0].numel() :] = patches.flatten(1)

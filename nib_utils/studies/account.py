@@ -19,7 +19,8 @@ def account(clip: Clip, pairs: pd.DataFrame, batch_size: int = 16) -> pd.DataFra
     Columns pair, tower, similarity, and what adds up to it in cosine units: parts, the scores of all patches, or of
     all words; ends, CLS, or the rows of SOS and EOS; positions, those of a caption's tokens, apart from their words
     (a patch's is part of its score); nothing, what is left where the stream is empty, from biases and the constants
-    that holding leaves. Raises ValueError for pairs without a column. Source: our own (docs/held.md).
+    that holding leaves. Of a picture all are means over its streams, as its scores are. Raises ValueError for pairs
+    without a column. Source: our own (docs/held.md).
 
     >>> nib.account(clip, nib.load_pairs("shapes", n=8)).groupby("tower").mean()
     """
@@ -38,14 +39,15 @@ def account(clip: Clip, pairs: pd.DataFrame, batch_size: int = 16) -> pd.DataFra
 def summed(tower: Tower, reading: Reading, target: Tensor) -> dict[str, Tensor]:
     """The parts of every pair's similarity, (B,) each."""
     net = Held(tower, h := reading.stream(0), reading.at)
-    similarity, slope = cosine(net.feature, target), net.pull(target, torch.arange(len(h))).float()  # (B,), (B, T, D)
-    rows, positions = h.float(), torch.zeros_like(h[:1]).float()
+    similarity = cosine(net.feature, target)  # (B,)
+    slope, own = net.pull(target, torch.arange(len(h)), tower.depth)  # (B, T, D), (B, T)
+    place = torch.zeros_like(own)
     if tower.grid is None:
-        positions = tower.parts["positions"][: h.shape[1]].float()
-        rows = rows - positions
+        positions = tower.parts["positions"][: h.shape[1]]
+        own, place = ((rows * slope).float().sum(-1) for rows in (h - positions, positions))
     every = torch.arange(h.shape[1], device=h.device) < reading.lengths[:, None]
     inside = reading.inside if tower.grid else every & (torch.arange(h.shape[1], device=h.device) > 0) & (
         torch.arange(h.shape[1], device=h.device) < reading.at[:, None])
-    own, place = (rows * slope).sum(-1) * every, (positions * slope).sum(-1) * every
+    own, place = own * every, place * every
     parts = {"parts": (own * inside).sum(1), "ends": (own * ~inside).sum(1), "positions": place.sum(1)}
     return {"similarity": similarity, **parts, "nothing": similarity - sum(parts.values())}

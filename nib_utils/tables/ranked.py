@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..methods import CONTROLS
 from .paired_tests import compare
 from .ranks import bold, ranks
 from .statistics import summary
@@ -86,27 +87,30 @@ def plot_cost(tables: Mapping[str, pd.DataFrame], metrics: Sequence[str] = ("ima
     """What a method reaches against what it costs: a row of panels per table, a panel per metric, with 95 % intervals.
 
     tables: title -> table of `ranked` with a column forwards, what a pair costs, drawn on a logarithmic axis. Methods
-    at which none cheaper is better are named and joined by a line; the others are named in grey.
+    at which none cheaper is better are joined by a line, the others are named in grey; controls are left out.
 
     >>> tables.plot_cost({"mini on shapes": gain})
     """
     import matplotlib.pyplot as plt
+    from adjustText import adjust_text
 
-    figure, axes = plt.subplots(len(tables), len(metrics), figsize=(6.4 * len(metrics), 4.6 * len(tables)),
+    figure, axes = plt.subplots(len(tables), len(metrics), figsize=(6.4 * len(metrics), 5.4 * len(tables)),
                                 squeeze=False, layout="constrained")
     for row, (title, table) in zip(axes, tables.items()):
-        table = table.dropna(subset=["forwards"]).sort_values("forwards")
+        table = table.drop(index=CONTROLS, errors="ignore").dropna(subset=["forwards"]).sort_values("forwards")
         for axis, metric in zip(row, metrics):
             ahead = table[metric] > table[metric].cummax().shift(fill_value=-np.inf)
             ends = [table[metric] - table[f"{metric}_low"], table[f"{metric}_high"] - table[metric]]
             axis.errorbar(table["forwards"], table[metric], np.array(ends).clip(0), fmt="none", ecolor="#bbbbbb")
             axis.plot(table["forwards"][ahead], table[metric][ahead], "o-", color="#35b779", ms=6, lw=1)
             axis.plot(table["forwards"][~ahead], table[metric][~ahead], "o", color="#31688e", ms=4)
-            for name, x, y in zip(table.index, table["forwards"], table[metric]):
-                axis.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=7,
-                              color="#111111" if ahead[name] else "#777777")
             axis.set(xscale="log", title=f"{title}: {metric.replace('_', ' ')}", ylabel="cosine",
                      xlabel="cost of a pair, forwards of the image tower")
             axis.axhline(0, color="grey", lw=0.8)
             axis.grid(alpha=0.3)
+            axis.margins(x=0.15, y=0.15)
+            names = [axis.text(x, y, name, fontsize=8, color="#111111" if ahead[name] else "#666666")
+                     for name, x, y in zip(table.index, table["forwards"], table[metric])]
+            adjust_text(names, list(table["forwards"]), list(table[metric]), ax=axis, iter_lim=200,
+                        arrowprops=dict(arrowstyle="-", color="#999999", lw=0.6))
     return figure

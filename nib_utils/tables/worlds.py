@@ -35,7 +35,7 @@ def worlds(first: pd.DataFrame, second: pd.DataFrame, metrics: Sequence[str] = M
 
 
 def plot_worlds(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str], metrics: Sequence[str] = METRICS):
-    """A panel per metric: each method's value in one world against that in the other, and the line of equal values.
+    """A panel per metric: the methods in their order in either world, best first, each with its value, and joined.
 
     >>> plot_worlds(table.loc["mini-shapes"], table.loc["mini-hard-shapes-hard"], ("mini", "mini-hard"))
     """
@@ -44,17 +44,19 @@ def plot_worlds(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str
     order = worlds(first, second, metrics).set_index("metric")
     rows = -(-len(metrics) // 2)
     figure, axes = plt.subplots(rows, 2, figsize=(12, 5.4 * rows), squeeze=False, layout="constrained")
-    for axis in axes.flat[len(metrics):]:
+    for axis in axes.flat:
         axis.axis("off")
     for axis, metric in zip(axes.flat, metrics):
-        both = pd.concat([first[metric], second[metric]], axis=1, join="inner", keys=names).dropna()
-        axis.plot(both[names[0]], both[names[1]], "o", color="#31688e", ms=5)
-        for method, x, y in both.itertuples():
-            axis.annotate(method, (x, y), (4, 3), textcoords="offset points", fontsize=8, color="#444444")
-        axis.axline((0, 0), slope=1, color="grey", lw=0.8, ls=":")
+        both = pd.concat([first[metric], second[metric]], axis=1, join="inner").dropna()
+        places = both.rank(ascending=False, method="first")  # 1 is best
+        for (method, a, b), (left, right) in zip(both.itertuples(), places.to_numpy()):
+            colour = plt.cm.viridis(0.9 * (left - 1) / len(both))
+            axis.plot([0, 1], [left, right], "o-", color=colour, ms=4, lw=1.4)
+            axis.text(-0.05, left, f"{method}  {a:.2f}", ha="right", va="center", fontsize=9)
+            axis.text(1.05, right, f"{b:.2f}  {method}", ha="left", va="center", fontsize=9)
+        for x, side, name in ((-0.05, "right", names[0]), (1.05, "left", names[1])):
+            axis.text(x, -0.4, name, ha=side, va="center", fontsize=9, weight="bold")
         r = order.loc[metric, "spearman"]
-        title = metric.replace("_", " ") + ("" if np.isnan(r) else f", rank correlation {r:.2f}")
-        axis.set(title=title, xlabel=names[0], ylabel=names[1])
-        axis.margins(x=0.2)
-        axis.grid(alpha=0.3)
+        axis.set_title(metric.replace("_", " ") + ("" if np.isnan(r) else f", rank correlation {r:.2f}"))
+        axis.set(xlim=(-1.1, 2.1), ylim=(len(both) + 0.6, -1))
     return figure

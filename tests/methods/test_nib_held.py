@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 import torch.nn.functional as F
-from slow_held import norm, slow
+from slow_held import norm, slow, slow_shares
 
 import nib_utils as nib
 from nib_utils.clip.captions import pad
@@ -36,17 +36,20 @@ def double(request):
     return nib.wrap(MODELS[request.param]().double())
 
 
-@pytest.mark.parametrize("presence", [0.0, -2.0])
-def test_scores_are_the_slow_forms(double, presence):
-    """Every token of the images, every word of the captions, moved alone through the held network."""
+@pytest.mark.parametrize("presence, streams", [(0.0, 1), (0.0, 3), (-2.0, 2)])
+def test_scores_are_the_slow_forms(double, presence, streams):
+    """Every token of the images at every stream, every word of the captions, moved alone through the held network."""
     for tower, reading, target in sides(double, tiny.pixels(2, (32, 32)).double()):
-        got = run(tower, reading, target, presence=presence, detail="none", diffusion=0.0)
+        got = run(tower, reading, target, streams=streams, presence=presence, detail="none", diffusion=0.0)
         for b, length in enumerate(reading.lengths.tolist()):
             x = reading.x[b : b + 1] if tower.grid else reading.x[b : b + 1, :length]
             h = tower.embed(x)[0]
-            rows = tower.parts["vocabulary"][x[0]] if tower.grid is None else h
-            moves = torch.eye(length).double()[:, :, None] * rows  # token t of move t
-            close(got[b, :length], slow(tower, h, moves, reading.at[b], target[b], presence))
+            if tower.grid is None:
+                moves = torch.eye(length).double()[:, :, None] * tower.parts["vocabulary"][x[0]]  # word t of move t
+                expected = slow(tower, h, moves, reading.at[b], target[b], presence)
+            else:
+                expected = slow_shares(tower, h, reading.at[b], target[b], presence, streams)
+            close(got[b, :length], expected)
             assert not got[b, length:].any()
 
 
@@ -89,13 +92,14 @@ def test_what_is_pushed_up_is_what_is_pulled_down(double, presence):
         net, row = Held(tower, reading.stream(0), reading.at, presence), torch.arange(37) % 3 % 2
         moves, goal = torch.randn(37, *net.h.shape[1:]).double(), torch.randn(37, 8).double()
         up = (net.push(moves, row) * F.normalize(goal, dim=-1)).sum(-1)
-        close((net.pull(goal, row) * moves).flatten(1).sum(1), up, 1e-10)
+        close((net.pull(goal, row)[0] * moves).flatten(1).sum(1), up, 1e-10)
 
 
-def test_nothing_narrowed_is_attn_lrp(double):
+def test_one_stream_is_attn_lrp(double):
     """Of words only what their rows of the vocabulary say, so that positions must be nothing for the two to be one."""
     (tower, reading, target), words = sides(double, tiny.pixels(2, (32, 32)).double())
-    close(run(tower, reading, target, presence=0.0, detail="none", diffusion=0.0), nib.METHODS["attn_lrp"](tower, reading, target))
+    plain = dict(streams=1, presence=0.0, detail="none", diffusion=0.0)
+    close(run(tower, reading, target, **plain), nib.METHODS["attn_lrp"](tower, reading, target))
     assert (run(*words) - nib.METHODS["attn_lrp"](*words)).abs().max() > 1e-3
     double.text.parts["positions"].zero_()
     _, words = sides(double, tiny.pixels(2, (32, 32)).double())

@@ -1,7 +1,7 @@
 """What held scores add up to: a plain loop's total, and the scores that the method gives."""
 import pytest
 import torch
-from slow_held import slow
+from slow_held import slow, slow_shares
 
 import nib_utils as nib
 
@@ -30,7 +30,9 @@ def test_all_but_nothing_is_how_far_a_plain_loop_goes_along_the_stream(read):
     for tower, x, other in ((clip.image, clip.pixels([pairs.image[1]]), clip.encode_text([pairs.caption[1]])),
                             (clip.text, clip.ids([pairs.caption[1]])[0][None], clip.encode_image([pairs.image[1]]))):
         h = tower.embed(x)
-        total = slow(tower, h[0], h, int(tower.at(x)), other[0], 0.0)[0]
+        at = int(tower.at(x))
+        total = (slow(tower, h[0], h, at, other[0], 0.0)[0] if tower.grid is None else
+                 slow_shares(tower, h[0], at, other[0], 0.0, tower.depth).sum())
         row = table[(table.tower == tower.kind) & (table.pair == 1)].iloc[0]
         assert row.similarity - row.nothing == pytest.approx(float(total), abs=1e-5)
 

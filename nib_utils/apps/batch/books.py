@@ -32,8 +32,8 @@ BOOKS = {
     "main_table": Book(dict(n=6, methods=["nib", "m2ib", "rise", "all_ones"], masks=8), hard=dict(n=40)),
     "localization": Book(dict(scenes=5, methods=["nib", "gradcam", "random"]), hard=dict(scenes=40)),
     "layers": Book(dict(validation=3, scenes=3, layers=[6, 9, 10], steps=2), hard=dict(validation=6, scenes=16)),
-    "qualitative": Book(dict(scenes=2, masks=16), hard={}),
-    "faithfulness": Book(dict(n=5, others=2, methods=["nib", "m2ib", "random", "all_ones"]),
+    "qualitative": Book(dict(scene=0, fast=True), hard={}),
+    "faithfulness": Book(dict(others=2, methods=["nib", "m2ib", "random", "all_ones"], fast=True),
                          hard=dict(n=40, others=10), after=("main_table",)),  # whose work it takes up
     "counterfactual": Book(dict(n=6, values=1, methods=["nib", "attn_lrp", "random"]), hard=dict(n=16)),
     "shapley": Book(dict(n=2, samples=120), reproduce=False, hard=dict(n=50, samples=2000)),

@@ -18,7 +18,7 @@ class Held:
     whole. Source of the rules: AttnLRP, Achtibat et al., ICML 2024; one linear map, taken either way, is our own form.
 
     >>> net = Held(tower, reading.stream(0), reading.at)
-    >>> slope = net.pull(target, torch.arange(len(target)))  # (B, T, D)
+    >>> slope, shares = net.pull(target, torch.arange(len(target)))  # (B, T, D), (B, T)
     """
 
     @torch.no_grad()
@@ -42,16 +42,20 @@ class Held:
         return (centred(moves) * self.post[row])[:, 0] @ self.project.T / self.length[row]
 
     @torch.no_grad()
-    def pull(self, goal: Tensor, row: Tensor) -> Tensor:
-        """d cosine(feature[row], goal) / d h_0, (p, T, D), for p goals (p, E), with both lengths held."""
+    def pull(self, goal: Tensor, row: Tensor, streams: int = 1) -> tuple[Tensor, Tensor]:
+        """d cosine(feature[row], goal) / d h_0, (p, T, D), for p goals (p, E), with both lengths held.
+
+        And what each token gives, (p, T): `sum_c h_l d cosine / d h_l`, the mean over the first `streams` layers l.
+        """
         back, found = F.normalize(goal.to(self.h.dtype), dim=-1) / self.length[row] @ self.project, []
         some = max(len(self.h), min(TURNS, rows_at_once(self.h)))  # no more memory than the forward pass took
         for slope, own in zip(back[:, None].split(some), row.split(some)):
-            slope = centred(slope * self.post[own])
-            for block in reversed(self.blocks):
+            slope, shares = centred(slope * self.post[own]), 0
+            for layer, block in reversed([*enumerate(self.blocks)]):
                 slope = block.pull(slope, own)
-            found.append(slope)
-        return torch.cat(found)
+                shares = shares + (slope * block.h[own]).sum(-1) if layer < streams else 0
+            found.append((slope, shares / streams))
+        return tuple(map(torch.cat, zip(*found)))
 
 
 class HeldBlock:
@@ -61,7 +65,7 @@ class HeldBlock:
     """
 
     def __init__(self, block: Block, h: Tensor, mask: Tensor, at: Tensor | None):
-        self.block, self.at, self.scale1, x = block, at, held_scale(block.norm1, h), block.norm1(h)
+        self.block, self.h, self.at, self.scale1, x = block, h, at, held_scale(block.norm1, h), block.norm1(h)
         self.q, self.k, self.v = map(block.split, (block.q(self.rows(x)), block.k(x), block.v(x)))
         self.half = self.q.shape[-1] ** -0.5 / 2
         logits = self.q @ self.k.mT * (2 * self.half) + (mask if at is None else mask[at][:, None, None])
