@@ -104,10 +104,7 @@ class Block:
         return self.contract(h, self.act.unit(self.expand(h)))
 
     def expand(self, h: Tensor) -> Tensor:
-        """The MLP's first product, times the activation's gain, (..., D) -> (..., 4 D).
-
-        The gain goes into the norm's weights and the biases, and out again at width D: no pass over the 4 D.
-        """
+        """`gain` times the MLP's first product, (..., D) -> (..., 4 D): by a few weights, not a pass over the 4 D."""
         return F.linear(self.norm2(h, self.act.gain), self.fc1.weight, times(self.fc1.bias, self.act.gain))
 
     def contract(self, h: Tensor, units: Tensor) -> Tensor:

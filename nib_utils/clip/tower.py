@@ -150,11 +150,6 @@ class Reading:
             return None
         return (torch.arange(self.x.shape[1], device=self.at.device) < self.lengths[:, None]).flatten().nonzero()[:, 0]
 
-    @property
-    def streams(self) -> list[Tensor]:
-        """h_0 .. h_{L-1}, each (B, T, D)."""
-        return [self.stream(layer) for layer in range(self.tower.depth)]
-
     @cached_property
     def feature(self) -> Tensor:
         """(B, E), not normalised; a method that comes by `own`'s on its way puts it there, and saves a forward."""

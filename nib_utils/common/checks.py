@@ -1,7 +1,7 @@
 """What many functions ask of their arguments, or one clear sentence."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 
 import pandas as pd
@@ -9,8 +9,23 @@ import pandas as pd
 from .sentences import brief
 
 
+def whole(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_seed(name: str, value) -> None:
+    if not is_seed(value):
+        raise TypeError(f"{name} is {brief(value)}; it takes a whole number of 64 bits, or one for each pair.")
+
+
+def is_seed(value) -> bool:
+    """Whether something is a seed, or several in a row."""
+    several = list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+    return all(whole(seed) and -(2**63) <= seed < 2**63 for seed in several)
+
+
 def check_whole(name: str, value, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    if not whole(value) or value < least:
         raise ValueError(f"{name} is {brief(value)}; pass a whole number of at least {least}.")
 
 

@@ -15,8 +15,7 @@ from ..clip.pictures import read_image
 from ..clip.pixels import is_numbers, listed
 from ..clip.similarity import cosine
 from ..common.checks import brief
-from .maps import minmax, shares, upsampled
-from .words import Word, words_of
+from .maps import Word, minmax, shares, upsampled, words_of
 
 
 @dataclass(repr=False)
@@ -134,8 +133,6 @@ def explanation(clip: Clip, images, texts, image_maps, text_maps, name: str = "m
         if tuple(m.shape) not in grids or m.shape != raw[0].shape:
             raise ValueError(f"image map {i} has shape {tuple(m.shape)}; all must be {tuple(pixels.shape[-2:])}, or "
                              f"{clip.image.grid} a value per patch.")
-        if not m.isfinite().all():
-            raise ValueError(f"image map {i} contains NaN or infinity.")
     if not raw:
         raise ValueError("no image maps were given; pass one for each pair.")
     raw = torch.stack(raw)

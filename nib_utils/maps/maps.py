@@ -1,12 +1,14 @@
-"""Scores of tokens or pixels made into maps between 0 and 1."""
+"""Scores of tokens or pixels made into maps between 0 and 1, or into scores of whole words."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..clip.clip import Clip
 from ..clip.tower import Reading, Tower
 
 
@@ -52,3 +54,21 @@ def minmax(x: Tensor) -> Tensor:
     """Scale the last axis to 0..1; what is constant becomes 1 where it is positive, else 0."""
     low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
     return torch.where(high > low, (x - low) / (high - low), (x > 0).to(x.dtype))
+
+
+class Word(NamedTuple):
+    """A word of a caption and what a method says of it."""
+
+    text: str
+    score: float  # the sum of its pieces' scores, in the method's own unit
+    share: float  # of the strongest word's, -1..1: what pictures show
+    known: bool  # has the model an embedding of it? if not, what is said of it means nothing
+
+
+def words_of(clip: Clip, ids: Tensor, scores: Tensor) -> list[Word]:
+    """The words of a caption, ids and scores (T,); SOS and EOS, whose scores would swamp theirs, are none."""
+    spans = clip.tokenizer.spans(ids.tolist())
+    sums = scores.new_tensor([scores[place].sum() for _, place in spans])
+    known = clip.text.parts["vocabulary"][ids].any(-1)  # (T,); mini has zeros for what it never saw
+    return [Word(text, score, share, bool(known[place].all()))
+            for (text, place), score, share in zip(spans, sums.tolist(), shares(sums).tolist())]

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from numbers import Integral, Real
 
 import torch
 
 from ..clip.clip import Clip
+from ..common.checks import check_seed, whole
 from ..common.sentences import brief, lacks, nobody
 from ..methods import METHODS
 
@@ -65,7 +66,7 @@ def check_options(name: str, function: Callable, options: dict) -> None:
             fits, takes = isinstance(value, bool), "True or False"
         elif isinstance(default, str):
             fits, takes = isinstance(value, str), "a string"
-        elif isinstance(default, Real) and not isinstance(default, Integral):
+        elif isinstance(default, float):
             fits, takes = isinstance(value, Real) and not isinstance(value, bool), "a number"
         else:
             fits, takes = whole(value), "an integer"
@@ -76,21 +77,6 @@ def check_options(name: str, function: Callable, options: dict) -> None:
         least = 1 if default or key in ("masks", "samples") else 0
         if takes == "an integer" and value is not None and value < least:
             raise ValueError(f"{name}: {key} is {value}; it takes at least {least}.")
-
-
-def whole(value) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def check_seed(name: str, value) -> None:
-    if not is_seed(value):
-        raise TypeError(f"{name} is {brief(value)}; it takes a whole number of 64 bits, or one for each pair.")
-
-
-def is_seed(value) -> bool:
-    """Whether something is a seed, or several in a row."""
-    several = list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
-    return all(whole(seed) and -(2**63) <= seed < 2**63 for seed in several)
 
 
 def check_seeds(per_tower: dict, count: int) -> None:

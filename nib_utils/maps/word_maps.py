@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from inspect import signature
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +71,7 @@ def word_maps(clip: Clip, images, captions, method: str = "nib_held", *, batch_s
     A word's part is the E numbers that its row of the vocabulary gives to the caption's unit feature through the held
     text tower (`methods/shared/held.py`); its map is that of `method` with this part for a target, so that all words
     share one forward of the picture and take one backward pass each. images, captions, batch_size, truncate: as for
-    `explain`; options: the method's own, for images.
+    `explain`; options: the method's own, for images; `streams` is 1 unless given, where single words point better.
 
     With a method that is linear in its target (nib_held with detail "redistributed" or "none", attn_lrp) the matrix of
     words x patches adds up to the cosine but for what SOS, EOS, CLS, positions and biases give. Raises as `explain`.
@@ -79,7 +80,8 @@ def word_maps(clip: Clip, images, captions, method: str = "nib_held", *, batch_s
     >>> found = nib.word_maps(clip, ["scene.png"], ["a red circle above a blue square"])
     >>> found.plot()
     """
-    check_request(clip, method, {"image": options}, batch_size=batch_size)
+    function = check_request(clip, method, {"image": options}, batch_size=batch_size)
+    options = {"streams": 1} | options if "streams" in signature(function).parameters else options
     texts = as_list(captions)
     pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
     check_count(len(pixels), len(ids))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..clip.clip import Clip
-from ..common.checks import brief, check_choice, check_whole, in_order, need_columns
+from ..common.checks import brief, check_choice, check_seed, check_whole, in_order, need_columns
 from ..common.progress import progress
 from ..maps.explain import explain, warn_blank
 from ..maps.explanation import Explanation, check_explanation
-from ..maps.options import check_request, check_seed, per_tower
+from ..maps.options import check_request, per_tower
 from . import cache as kept
 from .confidence import PROTOCOLS, confidence
 from .curves import curves

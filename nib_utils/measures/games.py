@@ -9,9 +9,8 @@ import torch
 
 from ..clip.captions import pad
 from ..clip.clip import Clip
-from ..common.checks import check_whole, need_columns
+from ..common.checks import check_seed, check_whole, need_columns
 from ..common.progress import progress
-from ..maps.options import check_seed
 from ..methods.shapley import estimates
 from . import cache as kept
 from .localization import phrase_pairs

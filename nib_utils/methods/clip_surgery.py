@@ -30,7 +30,7 @@ def clip_surgery(tower: Tower, reading: Reading, target: Tensor, *, blocks: int 
     if blocks < 1:
         raise ValueError(f"clip_surgery: blocks is {blocks}; it takes at least 1.")
     first = max(0, tower.depth - blocks)
-    streams = reading.own.streams[first:]
+    streams = [reading.own.stream(layer) for layer in range(first, tower.depth)]
     path = streams[0]  # (U, T, D)
     for block, h in zip(tower.blocks[first:], streams):
         path = path + torch.cat([consistent(block, x) for x in h.split(reading.rows)])

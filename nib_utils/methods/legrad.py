@@ -59,8 +59,8 @@ def through(tower: Tower, block: Block, h: Tensor, own: Tensor, part: Part) -> t
         mean = ((leaving[part.row] * own[..., None]).sum(1) / count).requires_grad_()
         similarity = cosine(tower.head(mean), part.goal).sum()
     w = torch.autograd.grad(similarity, mean)[0] / count  # (p, D)
-    back = (w if block.scale2 is None else w * block.scale2) / block.act.gain @ block.fc2.weight  # (p, 4 D)
-    back = back[:, None] * own[..., None]
+    back = (w if block.scale2 is None else w * block.scale2) / block.act.gain @ block.fc2.weight
+    back = back[:, None] * own[..., None]  # (p, T, 4 D)
     gradient = pull_back(units, middle, part.row, back) + w[:, None] * own[..., None]  # (p, T, D)
     gradient = (gradient if block.scale1 is None else gradient * block.scale1) @ block.out.weight
     by_attention = block.split(gradient) @ values[part.row].transpose(-1, -2)  # (p, heads, T, T)

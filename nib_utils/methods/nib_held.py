@@ -27,20 +27,18 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
     same gradient, says where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each
     positive score over its patch in proportion to d, and every patch keeps its mean; "product" is the positive scores,
     stretched, times d; "none" are scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1.
-    Raises ValueError for a bad option. Source: our own; of one stream, without presence, detail and diffusion,
-    AttnLRP's (Achtibat et al., 2024).
+    Raises ValueError for a bad option. Source: our own; of one stream, without the rest, AttnLRP's (Achtibat, 2024).
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = nib_held(clip.image, reading, clip.encode_text("a cat"))
     """
     if detail not in DETAILS:
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
-    for name, value, most in (("smoothing", smoothing, 1), ("diffusion", diffusion, 0.2)):  # beyond, patches are lost
-        if not 0 <= value <= most:
-            raise ValueError(f"nib_held: {name} is {value}; it takes 0 to {most}.")
     streams = tower.depth if streams is None else streams
-    if not 1 <= streams <= tower.depth:
-        raise ValueError(f"nib_held: streams is {streams}; the {tower.kind} tower has 1 to {tower.depth}.")
+    for name, value, least, most in (("streams", streams, 1, tower.depth), ("smoothing", smoothing, 0, 1),
+                                     ("diffusion", diffusion, 0, 0.2)):  # beyond, patches are lost
+        if not least <= value <= most:
+            raise ValueError(f"nib_held: {name} is {value}; it takes {least} to {most}.")
     found, features = [], []
     for part in reading.parts(reading.own.x, target):
         x = part.start.detach().requires_grad_(tower.grid is not None)

@@ -21,7 +21,7 @@ def rollout(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
     >>> scores = rollout(clip.image, reading, clip.encode_text("a cat"))
     """
     own, last = reading.own, tower.blocks[-1]
-    streams = own.streams
+    streams = [own.stream(layer) for layer in range(tower.depth)]
     row = last.row_attention(last.norm1(streams[-1]), own.at).float().mean(1)  # (U, T)
     flow = (row + F.one_hot(own.at, row.shape[1])) / 2
     for block, h in zip(reversed(tower.blocks[:-1]), reversed(streams[:-1])):

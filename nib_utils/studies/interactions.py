@@ -12,9 +12,8 @@ from ..clip.clip import Clip
 from ..clip.perturb import Perturbed
 from ..clip.similarity import cosine
 from ..clip.tower import Reading, Tower
-from ..common.checks import check_whole
+from ..common.checks import check_seed, check_whole
 from ..maps.maps import upsampled
-from ..maps.options import check_seed
 
 
 @dataclass(repr=False)

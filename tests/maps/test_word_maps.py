@@ -25,10 +25,11 @@ def close(got, expected, tolerance=1e-5):
     torch.testing.assert_close(got.double(), expected.double(), atol=tolerance * expected.abs().max().item(), rtol=0)
 
 
-@pytest.mark.parametrize("detail", ["redistributed", "none"])
-def test_the_matrix_is_a_loop_over_words_and_patches(double, detail):
+@pytest.mark.parametrize("detail, streams", [("redistributed", None), ("none", 2)])
+def test_the_matrix_is_a_loop_over_words_and_patches(double, detail, streams):
     ids = tiny.captions((5, 7))
-    found = nib.word_maps(double, pixels(), ids, detail=detail, diffusion=0.0)
+    over = {} if streams is None else {"streams": streams}  # the first alone, unless given
+    found = nib.word_maps(double, pixels(), ids, detail=detail, diffusion=0.0, **over)
     for b, own in enumerate(map(torch.as_tensor, ids)):
         h, rows = double.text.embed(own[None])[0], double.text.parts["vocabulary"][own]
         h_image = double.image.embed(pixels()[b : b + 1])[0]
@@ -37,7 +38,7 @@ def test_the_matrix_is_a_loop_over_words_and_patches(double, detail):
             move[0, word] = rows[word]
             part = torch.stack([slow(double.text, h, move, len(own) - 1, axis, 0.0)[0] for axis in torch.eye(8).double()])
             close(found.parts[b][word - 1], part)
-            expected = slow_shares(double.image, h_image, 0, part, 0.0, double.image.depth)[1:] * part.norm()
+            expected = slow_shares(double.image, h_image, 0, part, 0.0, streams or 1)[1:] * part.norm()
             close(found.scores[b][word - 1].flatten(), expected)
 
 

@@ -54,7 +54,7 @@ def test_on_a_smooth_path_the_orders_are_one_and_two():
 
 def test_gaps_by_hand(clip, pairs, table):
     image, text = readings(clip, pairs)
-    z, block, at = image.streams[9], clip.image.blocks[9], torch.zeros(len(pairs), dtype=torch.long)
+    z, block, at = image.stream(9), clip.image.blocks[9], torch.zeros(len(pairs), dtype=torch.long)
     whole = cosine(clip.image(image.x), text.feature)
     nothing = cosine(clip.image.finish(torch.zeros_like(z), 9, at), text.feature)
     a = block.branch(z)
@@ -87,7 +87,7 @@ def test_narrowing_ends_where_the_branch_alone_is_left(clip, pairs, table):
     assert (at("kept", 0.0) == 0).all() and (at("kept", 1.0) > at("kept", 0.5)).all() and rows.kept.between(0, 1).all()
     assert (rows["size"] >= rows.slope.abs() - 1e-6).all()
     image, _ = readings(clip, pairs)
-    z, a = (x - x.mean(-1, keepdim=True) for x in (0.5 * image.streams[9], clip.image.blocks[9].branch(image.streams[9])))
+    z, a = (x - x.mean(-1, keepdim=True) for x in (0.5 * image.stream(9), clip.image.blocks[9].branch(image.stream(9))))
     share = (z.norm(dim=-1) ** 2 / (z.norm(dim=-1) ** 2 + a.norm(dim=-1) ** 2)).mean(1)
     np.testing.assert_allclose(at("kept", 0.5)["image"], share, rtol=1e-4)
 

@@ -13,10 +13,9 @@ from ...clip.clip import Clip
 from ...loading.load import load_clip
 from ...maps.explain import explain
 from ...maps.explanation import Explanation
-from ...maps.maps import shares
+from ...maps.maps import Word, shares
 from ...maps.options import check_options, find
 from ...maps.word_maps import WordMaps, word_maps
-from ...maps.words import Word
 from ..patience import one_look, wait
 from .kept import KeptClip, keeping
 from .memory import Memory

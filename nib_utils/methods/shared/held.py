@@ -43,10 +43,8 @@ class Held:
 
     @torch.no_grad()
     def pull(self, goal: Tensor, row: Tensor, streams: int = 1) -> tuple[Tensor, Tensor]:
-        """d cosine(feature[row], goal) / d h_0, (p, T, D), for p goals (p, E), with both lengths held.
-
-        And what each token gives, (p, T): `sum_c h_l d cosine / d h_l`, the mean over the first `streams` layers l.
-        """
+        """For p goals (p, E): d cosine(feature[row], goal) / d h_0, (p, T, D), with both lengths held; and what a token
+        gives, (p, T): `sum_c h_l d cosine / d h_l`, the mean over the first `streams` layers l."""
         back, found = F.normalize(goal.to(self.h.dtype), dim=-1) / self.length[row] @ self.project, []
         some = max(len(self.h), min(TURNS, rows_at_once(self.h)))  # no more memory than the forward pass took
         for slope, own in zip(back[:, None].split(some), row.split(some)):

@@ -7,6 +7,8 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from ...common.checks import check_seed
+
 
 class Masks:
     """`n` masks of `shape` (H, W) or (T,), in 0..1; indexed by a tensor of rows, and only then made.
@@ -46,10 +48,8 @@ def stretch(cells: int, size: int) -> Tensor:
 
 def seeds_of(seed: int | Sequence[int], count: int, name: str) -> list[int]:
     """One seed per sample: pair b has seed + b, or its own."""
-    seeds = [int(seed) + b for b in range(count)] if isinstance(seed, Integral) else list(seed)
+    check_seed(f"{name}: seed", seed)
+    seeds = [int(seed) + b for b in range(count)] if isinstance(seed, Integral) else list(map(int, seed))
     if len(seeds) != count:
         raise ValueError(f"{name}: {len(seeds)} seeds for {count} pairs; pass an integer or one seed per pair.")
-    for s in seeds:
-        if not isinstance(s, Integral) or not -(2**63) <= s < 2**63:
-            raise ValueError(f"{name}: seed {s!r} is no integer of 64 bits.")
-    return [int(s) for s in seeds]
+    return seeds
