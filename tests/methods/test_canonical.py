@@ -61,7 +61,7 @@ def test_pooled_gradcam_is_the_grad_cam_packages(clip, readings, layer):
 def test_pooled_gradcam_on_words_is_its_definition(readings):
     tower, tokens, target = readings["text"]
     for b, length in enumerate(tokens.lengths.tolist()):  # one caption at a time, without padding
-        h = tokens.streams[10][b : b + 1, :length].clone().requires_grad_()
+        h = tokens.stream(10)[b : b + 1, :length].clone().requires_grad_()
         gradient, = torch.autograd.grad(cosine(tower.finish(h, 10, tokens.at[b : b + 1]), target[b : b + 1]).sum(), h)
         expected = (h * gradient.mean(1, keepdim=True)).sum(-1).relu()[0]
         got = nib.METHODS["gradcam_pooled"](tower, tokens, target)[b]
@@ -73,7 +73,7 @@ def test_pooled_gradcam_on_words_is_its_definition(readings):
 def test_chefers_relevance_is_its_definition(clip, readings, kind):
     """R = I; R = R + mean relu(gradient * attention) R, block after block, with whole matrices, for the logit."""
     tower, tokens, target = readings[kind]
-    h, attentions = tokens.streams[0], []
+    h, attentions = tokens.stream(0), []
     for block in tower.blocks:
         x = block.norm1(h)
         attentions.append(block.attention(x).requires_grad_() if not attentions else block.attention(x))

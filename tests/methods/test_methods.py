@@ -83,7 +83,7 @@ def test_rise_is_the_published_rise_under_its_masks(clip, pairs):
 @pytest.mark.parametrize("layer, branch", [(0, "recomputed"), (7, "constant"), (9, "constant"), (9, "recomputed")])
 def test_nib_is_captums_integrated_gradients(clip, pairs, layer, branch):
     for tower, tokens, target in readings(clip, pairs):
-        z = tokens.streams[layer]
+        z = tokens.stream(layer)
         forward = lambda h, at, target: cosine(tower.finish(h, layer, at), target)  # noqa: B023
         expected = IntegratedGradients(forward).attribute(
             z, baselines=0 * z, n_steps=10, method="riemann_right", additional_forward_args=(tokens.at, target)).sum(-1)
@@ -94,7 +94,7 @@ def test_nib_is_captums_integrated_gradients(clip, pairs, layer, branch):
 
 def slow_m2ib(tower, tokens, target, layer, beta, steps, copies, seed):
     """M2IB for one pair, as its paper writes it, by automatic differentiation."""
-    h = tokens.streams[layer][0]
+    h = tokens.stream(layer)[0]
     a = torch.full_like(h, 5.0).requires_grad_()
     adam, generator = torch.optim.Adam([a], lr=1.0), torch.Generator().manual_seed(seed)
     for _ in range(steps):
@@ -179,7 +179,7 @@ def test_noise_has_unit_variance_and_leaves_padding_alone(clip, pairs):
 
 def test_one_row_of_the_last_block_is_the_blocks_own_row(double, pairs):
     for tower, reading, _ in readings(double, pairs):
-        h, block = reading.streams[-1].clone().requires_grad_(), tower.blocks[-1]
+        h, block = reading.stream(reading.tower.depth - 1).clone().requires_grad_(), tower.blocks[-1]
         rows = torch.arange(len(h))
         full, attention = block.attend(h)
         row, weights = block.row(h, reading.at)
@@ -204,7 +204,7 @@ def test_a_readings_streams_are_the_padded_ones_without_their_padding(double):
 
 def test_a_pre_ln_block_reads_only_the_direction(clip, pairs):
     tower, tokens, _ = readings(clip, pairs)[0]
-    z, block = tokens.streams[9], tower.blocks[9]
+    z, block = tokens.stream(9), tower.blocks[9]
     torch.testing.assert_close(block.branch(0.1 * z), block.branch(z), atol=1e-3, rtol=1e-3)
 
 
@@ -237,9 +237,9 @@ def test_nib_at_the_last_layer_is_zero_on_every_patch(clip, pairs):
 def test_without_that_care_rounding_would_be_the_picture(clip, pairs):
     """What floating point leaves of the sums at the last layer is a billionth of the pooled token's, yet not zero."""
     tower, tokens, target = readings(clip, pairs)[0]
-    sums = (stream_gradient(tower, tokens, target, 11) * tokens.streams[11]).sum(-1)
+    sums = (stream_gradient(tower, tokens, target, 11) * tokens.stream(11)).sum(-1)
     assert 0 < sums[:, 1:].abs().max() < 1e-5 * sums[:, 0].abs().max()
-    earlier = (stream_gradient(tower, tokens, target, 10) * tokens.streams[10]).sum(-1)
+    earlier = (stream_gradient(tower, tokens, target, 10) * tokens.stream(10)).sum(-1)
     assert earlier[:, 1:].abs().max() > 0.01 * earlier[:, 0].abs().max()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -32,8 +32,8 @@ def own(tower, tokens, b):
 
 def test_rollout_is_a_product_of_matrices(reading):
     tower, tokens, target = reading
-    flow = torch.eye(tokens.streams[0].shape[1])
-    for block, h in zip(tower.blocks, tokens.streams):
+    flow = torch.eye(tokens.stream(0).shape[1])
+    for block, h in zip(tower.blocks, map(tokens.stream, range(tokens.tower.depth))):
         flow = (block.attention(block.norm1(h)).mean(1) + torch.eye(h.shape[1])) / 2 @ flow
     got = nib.METHODS["rollout"](tower, tokens, target)
     close(got, flow[torch.arange(4), tokens.at])
