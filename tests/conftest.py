@@ -13,6 +13,7 @@ import torch  # noqa: E402
 import nib_utils as nib  # noqa: E402
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_auto_num_workers(config):
     """One more than there are cores, because many tests wait for processes that they started; 2 GB each."""
     return min(4, (os.cpu_count() or 1) + 1)

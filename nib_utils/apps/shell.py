@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     >>> main(["explain", "cat.jpg", "a cat", "-o", "map.png"])
     """
     given = parser().parse_args(arguments)
-    before = signal.signal(signal.SIGINT, interrupt)
+    before, muted = signal.signal(signal.SIGINT, interrupt), logging.root.manager.disable
     try:
         {"run": run_notebooks, "explain": explain_picture, "stream": stream_pairs}[given.command](given)
     except KeyboardInterrupt:
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     finally:
         signal.signal(signal.SIGINT, before)
+        logging.disable(muted)
     return 0
 
 

@@ -1,4 +1,5 @@
 """`stream` from the shell: tables and parts, the same command again, a signal, and what is refused before torch is there."""
+import logging
 import os
 import signal
 import subprocess
@@ -68,6 +69,7 @@ def test_sigterm_keeps_what_is_done_and_the_same_command_goes_on(tmp_path, monke
     monkeypatch.setattr(streaming, "explain", slow)
     before = signal.getsignal(signal.SIGTERM)
     assert shell.main(line) == 130 and signal.getsignal(signal.SIGTERM) is before
+    assert logging.getLogger("others").isEnabledFor(logging.WARNING)  # what it kept silent at its end may speak again
     assert "interrupted; the same command goes on" in capsys.readouterr().err
     assert len(pd.read_parquet(tmp_path / "out" / "parts")) == 40
     assert shell.main(line) == 0 and seen == [1, 40, 40, 1, 40]
