@@ -33,8 +33,33 @@ def slow_shares(tower, h, at, target, presence, streams):
     return sum(found) / streams
 
 
+def slow_looks(tower, h, at, target, presence):
+    """What attention to each token of one input h_0 (T, D) would give, (T,): every weight of every head, query and block
+    is raised alone, which moves the stream by half of what the key says, a product giving each factor its half."""
+    found = torch.zeros(len(h)).to(h)
+    for layer, block in enumerate(tower.blocks):
+        rest, x, T = replace(tower, blocks=tower.blocks[layer + 1 :]), block.norm1(h), len(h)
+        mid, _ = attended(tower, block, h, 0 * h[None], presence)
+        for head in torch.arange(x.shape[1]).chunk(block.heads):
+            said = (x @ block.v.weight[head].T + block.v.bias[head]) @ block.out.weight[:, head].T / 2  # (T, D), by key
+            said = said if block.scale1 is None else said * block.scale1
+            for query in range(T):
+                moves = torch.zeros(T, T, h.shape[1]).to(h)  # (keys, T, D)
+                moves[:, query] = said
+                after, moves = widened(block, mid, moves)
+                slope = slow(rest, after, moves, at, target, presence)
+                found += slope.clamp(min=0) if not block.causal else slope.clamp(min=0) * (torch.arange(T) <= query)
+        h, _ = widened(block, mid, 0 * h[None])
+    return found
+
+
 def through(tower, block, h, moves, presence):
     """One block's output, (T, D), and what it makes of moves (n, T, D) of its input."""
+    return widened(block, *attended(tower, block, h, moves, presence))
+
+
+def attended(tower, block, h, moves, presence):
+    """The same of its first half, the attention's."""
     T = len(h)
     log_g = torch.zeros(T, dtype=h.dtype)
     if tower.grid:
@@ -52,8 +77,13 @@ def through(tower, block, h, moves, presence):
         da = a * (dlogits - (a * dlogits).sum(-1, keepdim=True))
         mixed.append(a @ v)
         dmixed.append((da @ v + a @ dv) / 2)
-    scale1, scale2 = (1 if scale is None else scale for scale in (block.scale1, block.scale2))
-    h, moves = h + block.out(torch.cat(mixed, -1)) * scale1, moves + torch.cat(dmixed, -1) @ block.out.weight.T * scale1
+    scale1 = 1 if block.scale1 is None else block.scale1
+    return h + block.out(torch.cat(mixed, -1)) * scale1, moves + torch.cat(dmixed, -1) @ block.out.weight.T * scale1
+
+
+def widened(block, h, moves):
+    """And of its second, the MLP's."""
+    scale2 = 1 if block.scale2 is None else block.scale2
     x, dx = norm(block.norm2, h, moves)
     u = block.fc1(x)
     return (h + block.fc2(block.act(u)) * scale2,

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from inspect import signature
 
 import torch
 import torch.nn.functional as F
@@ -71,19 +70,17 @@ def word_maps(clip: Clip, images, captions, method: str = "nib_held", *, batch_s
     A word's part is the E numbers that its row of the vocabulary gives to the caption's unit feature through the held
     text tower (`methods/shared/held.py`); its map is that of `method` with this part for a target, so that all words
     share one forward of the picture and take one backward pass each. images, captions, batch_size, truncate: as for
-    `explain`; options: the method's own, for images; `streams` is 1 unless given, where single words point better.
-
-    With a method that is linear in its target (nib_held with detail "redistributed" or "none", attn_lrp) the matrix of
+    `explain`; options: the method's own, for images; of nib_held unless given streams=1 and attention=0, where single
+    words point better. With a method linear in its target (attn_lrp; nib_held, but for detail "product") the matrix of
     words x patches adds up to the cosine but for what SOS, EOS, CLS, positions and biases give. Raises as `explain`.
     Sources: the idea, second-order attribution: BiLRP (Eberle et al., 2020) and Moeller et al. (TMLR 2025).
 
     >>> found = nib.word_maps(clip, ["scene.png"], ["a red circle above a blue square"])
     >>> found.plot()
     """
-    function = check_request(clip, method, {"image": options}, batch_size=batch_size)
-    options = {"streams": 1} | options if "streams" in signature(function).parameters else options
-    texts = as_list(captions)
-    pixels, ids = clip.pixels(images), clip.ids(texts, truncate)
+    check_request(clip, method, {"image": options}, batch_size=batch_size)
+    options = {"streams": 1, "attention": 0.0} | options if method == "nib_held" else options
+    pixels, ids = clip.pixels(images), clip.ids(texts := as_list(captions), truncate)
     check_count(len(pixels), len(ids))
     words = [clip.tokenizer.words(i.tolist())[1:-1] for i in ids]
     found = WordMaps(method, options, clip, pixels, spoken(clip, texts, ids), words)

@@ -69,6 +69,4 @@ def inverted(tower: Tower, reading: Reading, target: Tensor) -> Tensor:
 
 def size(tower: Tower, reading: Reading) -> tuple[int, int]:
     """(B, T) of a reading, without running the tower."""
-    if tower.grid is None:
-        return reading.x.shape[0], reading.x.shape[1]
-    return len(reading), 1 + tower.grid[0] * tower.grid[1]
+    return len(reading), reading.x.shape[1] if tower.grid is None else 1 + tower.grid[0] * tower.grid[1]

@@ -15,19 +15,22 @@ DETAILS = ("redistributed", "product", "none")
 
 @method(title="NIB, gates held", group="rival", source="this project", forwards=2.8, gradients=True, signed=True,
         pixels=True)
-def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | None = None, presence: float = 0.0,
-             detail: str = "redistributed", smoothing: float = 0.125, diffusion: float = 0.06) -> Tensor:
+def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | None = None,
+             attention: float = 0.25, presence: float = 0.0, detail: str = "redistributed", smoothing: float = 0.125,
+             diffusion: float = 0.06) -> Tensor:
     """Gradient times input of the cosine in the held tower: signed scores of pixels (B, H, W), or of words (B, T).
 
     With the gates held (`shared/held.py`) the network is linear in what is narrowed, so the integral of NIB is one
     step, whichever layer is narrowed, and adds up to the cosine but for what biases and positions give. A patch's score
     is `sum_c h_l d s / d h_l`, the mean over the first `streams` layers l, by default all; a word's that of its row of
-    the vocabulary. presence: log of the share of each patch that attention sees, 0 for all. diffusion: the share, 0 to
-    0.2, of what two patches side by side differ in that goes from one to the other; the sum stays. detail, from the
-    same gradient, says where in a patch: d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each
-    positive score over its patch in proportion to d, and every patch keeps its mean; "product" is the positive scores,
-    stretched, times d; "none" are scores of tokens (B, T). smoothing: standard deviation in patch widths, 0 to 1.
-    Raises ValueError for a bad option. Source: our own; of one stream, without the rest, AttnLRP's (Achtibat, 2024).
+    the vocabulary. attention: the share of the patches' standard deviation by which, at the same sum, those rise that s
+    would gain from more attention to, `sum relu(d s / d A)` over layers, heads and queries. presence: log of the share
+    of each patch that attention sees, 0 for all. diffusion: the share, 0 to 0.2, of what two patches side by side
+    differ in that goes from one to the other; the sum stays. detail, from the same gradient, says where in a patch:
+    d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in proportion
+    to d, and every patch keeps its mean; "product" is positive scores, stretched, times d; "none" are scores of tokens
+    (B, T). smoothing: standard deviation in patch widths, 0 to 1. Raises ValueError for a bad option. Source: our own;
+    slopes by attention as in LeGrad (ICCV 2025); one stream alone gives AttnLRP's score (ICML 2024).
 
     >>> reading = clip.image.read(clip.pixels("cat.jpg"))
     >>> scores = nib_held(clip.image, reading, clip.encode_text("a cat"))
@@ -35,8 +38,8 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
     if detail not in DETAILS:
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
     streams = tower.depth if streams is None else streams
-    for name, value, least, most in (("streams", streams, 1, tower.depth), ("smoothing", smoothing, 0, 1),
-                                     ("diffusion", diffusion, 0, 0.2)):  # beyond, patches are lost
+    for name, value, least, most in (("streams", streams, 1, tower.depth), ("attention", attention, 0, 2),
+                                     ("smoothing", smoothing, 0, 1), ("diffusion", diffusion, 0, 0.2)):
         if not least <= value <= most:
             raise ValueError(f"nib_held: {name} is {value}; it takes {least} to {most}.")
     found, features = [], []
@@ -46,19 +49,20 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
             tokens = tower.tokens(x)
         net = Held(tower, tower.pre(tokens.detach()), part.at, presence)
         features.append(net.feature.to(tower.dtype))
-        slope, scores = net.pull(part.goal, part.row, streams)  # (p, T, D), (p, T)
+        slope, scores, looks = net.pull(part.goal, part.row, streams)  # (p, T, D), (p, T), (p, T)
         if tower.grid is None:
             scores = (slope * tower.parts["vocabulary"][x[part.row]]).sum(-1)
-        scores = scores.float()
-        if tower.grid:
-            patches = diffused(scores[:, -tower.grid[0] * tower.grid[1] :].unflatten(1, tower.grid), diffusion)
-            scores[:, -patches[0].numel() :] = patches.flatten(1)
+        else:
+            own, looks = (x[:, -tower.grid[0] * tower.grid[1] :].float() for x in (scores, looks))  # (p, patches)
+            moved = own.std(1, correction=0, keepdim=True) * F.layer_norm(looks, looks.shape[1:], eps=1e-30)
+            patches = diffused((own + attention * moved).unflatten(1, tower.grid), diffusion)
+            scores[:, -own.shape[1] :] = patches.flatten(1)
         if tower.grid and detail != "none":
             if isinstance(tower.pre, Norm):
                 slope = centred(slope * held_scale(tower.pre, tokens.detach().to(slope.dtype))[part.row])
             pixels = pull_back(tokens, x, part.row, slope.to(tokens.dtype)) * x.detach()[part.row]
             scores = detailed(patches, pixels.float().sum(1).relu(), detail, smoothing)
-        found.append((part, scores))
+        found.append((part, scores.float()))
     if tower.grid is None or presence == 0:
         reading.own.feature = torch.cat(features)
     return reading.in_order(found)
@@ -88,8 +92,7 @@ def detailed(scores: Tensor, d: Tensor, detail: str, smoothing: float) -> Tensor
 def gaussian(size: int, sigma: float) -> Tensor:
     """(size, size): rows that average with a Gaussian of this standard deviation; the identity for 0."""
     place = torch.arange(size, dtype=torch.float32)
-    weights = torch.exp(-((place[:, None] - place) / max(sigma, 1e-3)).square() / 2)
-    return weights / weights.sum(1, keepdim=True)
+    return (-((place[:, None] - place) / max(sigma, 1e-3)).square() / 2).softmax(1)
 
 
 def keeping(parts: int, smooth: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def summed(tower: Tower, reading: Reading, target: Tensor) -> dict[str, Tensor]:
     """The parts of every pair's similarity, (B,) each."""
     net = Held(tower, h := reading.stream(0), reading.at)
     similarity = cosine(net.feature, target)  # (B,)
-    slope, own = net.pull(target, torch.arange(len(h)), tower.depth)  # (B, T, D), (B, T)
+    slope, own, _ = net.pull(target, torch.arange(len(h)), tower.depth)  # (B, T, D), (B, T)
     place = torch.zeros_like(own)
     if tower.grid is None:
         positions = tower.parts["positions"][: h.shape[1]]

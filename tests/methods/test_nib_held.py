@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 import torch.nn.functional as F
-from slow_held import norm, slow, slow_shares
+from slow_held import norm, slow, slow_looks, slow_shares
 
 import nib_utils as nib
 from nib_utils.clip.captions import pad
@@ -36,11 +36,13 @@ def double(request):
     return nib.wrap(MODELS[request.param]().double())
 
 
-@pytest.mark.parametrize("presence, streams", [(0.0, 1), (0.0, 3), (-2.0, 2)])
-def test_scores_are_the_slow_forms(double, presence, streams):
-    """Every token of the images at every stream, every word of the captions, moved alone through the held network."""
+@pytest.mark.parametrize("presence, streams, attention", [(0.0, 1, 0.0), (0.0, 3, 0.5), (-2.0, 2, 1.0)])
+def test_scores_are_the_slow_forms(double, presence, streams, attention):
+    """Every token of the images at every stream, every word of the captions, moved alone through the held network; every
+    weight of attention raised alone."""
+    options = dict(streams=streams, attention=attention, presence=presence, detail="none", diffusion=0.0)
     for tower, reading, target in sides(double, tiny.pixels(2, (32, 32)).double()):
-        got = run(tower, reading, target, streams=streams, presence=presence, detail="none", diffusion=0.0)
+        got = run(tower, reading, target, **options)
         for b, length in enumerate(reading.lengths.tolist()):
             x = reading.x[b : b + 1] if tower.grid else reading.x[b : b + 1, :length]
             h = tower.embed(x)[0]
@@ -49,6 +51,9 @@ def test_scores_are_the_slow_forms(double, presence, streams):
                 expected = slow(tower, h, moves, reading.at[b], target[b], presence)
             else:
                 expected = slow_shares(tower, h, reading.at[b], target[b], presence, streams)
+                looks = slow_looks(tower, h, reading.at[b], target[b], presence)[1:]
+                patches, looks = expected[1:], (looks - looks.mean()) / looks.std(correction=0)
+                expected[1:] += attention * patches.std(correction=0) * looks
             close(got[b, :length], expected)
             assert not got[b, length:].any()
 
@@ -75,6 +80,13 @@ def test_detail_is_the_slow_form(double, presence):
     assert product.any()
 
 
+def test_attention_moves_what_the_patches_give_and_keeps_its_sum(double):
+    (tower, reading, target), _ = sides(double, tiny.pixels(2, (32, 32)).double())
+    still, moved = (run(tower, reading, target, attention=a, detail="none") for a in (0.0, 0.5))
+    assert (still - moved).abs().max() > 1e-3 * still.abs().max() and torch.equal(still[:, 0], moved[:, 0])
+    torch.testing.assert_close(moved.sum(1), still.sum(1))
+
+
 def test_presence_narrows_what_attention_sees_and_not_the_reading(double):
     (tower, reading, target), _ = sides(double, tiny.pixels(2, (32, 32)).double())
     run(tower, reading, target, presence=-2.0)
@@ -98,7 +110,7 @@ def test_what_is_pushed_up_is_what_is_pulled_down(double, presence):
 def test_one_stream_is_attn_lrp(double):
     """Of words only what their rows of the vocabulary say, so that positions must be nothing for the two to be one."""
     (tower, reading, target), words = sides(double, tiny.pixels(2, (32, 32)).double())
-    plain = dict(streams=1, presence=0.0, detail="none", diffusion=0.0)
+    plain = dict(streams=1, attention=0.0, presence=0.0, detail="none", diffusion=0.0)
     close(run(tower, reading, target, **plain), nib.METHODS["attn_lrp"](tower, reading, target))
     assert (run(*words) - nib.METHODS["attn_lrp"](*words)).abs().max() > 1e-3
     double.text.parts["positions"].zero_()

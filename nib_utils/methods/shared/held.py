@@ -42,17 +42,18 @@ class Held:
         return (centred(moves) * self.post[row])[:, 0] @ self.project.T / self.length[row]
 
     @torch.no_grad()
-    def pull(self, goal: Tensor, row: Tensor, streams: int = 1) -> tuple[Tensor, Tensor]:
-        """For p goals (p, E): d cosine(feature[row], goal) / d h_0, (p, T, D), with both lengths held; and what a token
-        gives, (p, T): `sum_c h_l d cosine / d h_l`, the mean over the first `streams` layers l."""
+    def pull(self, goal: Tensor, row: Tensor, streams: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+        """For p goals (p, E): d cosine(feature[row], goal) / d h_0, (p, T, D), with both lengths held; what a token
+        gives, (p, T): `sum_c h_l d cosine / d h_l`, the mean over the first `streams` layers l; and the positive slopes
+        by the attention to it, (p, T), summed over layers, heads and queries."""
         back, found = F.normalize(goal.to(self.h.dtype), dim=-1) / self.length[row] @ self.project, []
         some = max(len(self.h), min(TURNS, rows_at_once(self.h)))  # no more memory than the forward pass took
         for slope, own in zip(back[:, None].split(some), row.split(some)):
-            slope, shares = centred(slope * self.post[own]), 0
+            slope, shares, looks = centred(slope * self.post[own]), 0, 0
             for layer, block in reversed([*enumerate(self.blocks)]):
-                slope = block.pull(slope, own)
-                shares = shares + (slope * block.h[own]).sum(-1) if layer < streams else 0
-            found.append((slope, shares / streams))
+                slope, looked = block.pull(slope, own)
+                shares, looks = shares + (slope * block.h[own]).sum(-1) if layer < streams else 0, looks + looked
+            found.append((slope, shares / streams, looks))
         return tuple(map(torch.cat, zip(*found)))
 
 
@@ -93,8 +94,8 @@ class HeldBlock:
         x = (centred(moves) * self.scale2[row]) @ block.fc1.weight.T * self.factor[row]
         return moves + scaled(x @ block.fc2.weight.T, block.scale2)
 
-    def pull(self, slope: Tensor, row: Tensor) -> Tensor:
-        """Slopes by the stream after the block as slopes by that before it, (p, T, D): `push`, transposed."""
+    def pull(self, slope: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        """`push`, transposed, of slopes (p, T, D); and the sum of the positive ones by attention to a token, (p, T)."""
         block, attention = self.block, self.attention[row]
         x = scaled(slope, block.scale2) @ block.fc2.weight * self.factor[row] @ block.fc1.weight
         slope = slope + centred(x * self.scale2[row])
@@ -103,7 +104,7 @@ class HeldBlock:
         logits = attention * (weights - (attention * weights).sum(-1, keepdim=True)) * self.half
         q, k, v = map(block.merge, (logits @ self.k[row], logits.mT @ self.q[row], attention.mT @ mixed))
         x = k @ block.k.weight + v @ block.v.weight + self.spread(q @ block.q.weight, row)
-        return self.spread(slope, row) + centred(x * self.scale1[row])
+        return self.spread(slope, row) + centred(x * self.scale1[row]), weights.relu().sum((1, 2))
 
 
 def held_scale(norm: Norm, x: Tensor) -> Tensor:
