@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..common.checks import in_order
-from ..common.packages import OPENAI, need
+from ..common.packages import part_of_clip
 
 SOS, EOS = "[SOS]", "[EOS]"
 
@@ -56,7 +56,7 @@ class Tokenizer:
 @lru_cache
 def clip_bpe() -> Tokenizer:
     """CLIP's own byte-pair encoding, which every model of the family shares."""
-    bpe = need("clip.simple_tokenizer", OPENAI).SimpleTokenizer()
+    bpe = part_of_clip("simple_tokenizer").SimpleTokenizer()
     sos, eos = bpe.encoder["<|startoftext|>"], bpe.encoder["<|endoftext|>"]
     return Tokenizer(lambda text: [sos, *bpe.encode(text), eos], lambda i: bpe.decode([i]).strip(), sos, eos,
                      bpe.decode)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..common.files import WEIGHTS
-from ..common.packages import OPENAI, first_line, need
+from ..common.packages import OPENAI, first_line, need, part_of_clip
 from . import mini
 from .checkpoints import read_checkpoint
 from .hub import reachable
@@ -20,7 +20,7 @@ NEEDED = ("visual.proj", "visual.conv1.weight", "visual.positional_embedding", "
 
 def build(state: dict[str, Tensor], where: str) -> nn.Module:
     """A float32 `clip.model.CLIP` from a state dict; the architecture is read off the shapes."""
-    build_model = need("clip.model", OPENAI).build_model
+    build_model = part_of_clip("model").build_model
     lacks = [name for name in NEEDED if name not in state]
     if lacks:
         raise ValueError(f"'{where}' is not the state dict of an OpenAI CLIP: it lacks {lacks[0]} and begins with "

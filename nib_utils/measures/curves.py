@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
@@ -124,6 +123,8 @@ def fill_of(clip: Clip, x: Tensor, fill: str) -> Tensor:
     if fill == "zero":
         mean, std = (clip.preprocess.stat(v).to(x) for v in (clip.preprocess.mean, clip.preprocess.std))
         return (-mean / std).expand_as(x)
+    from torchvision.transforms.functional import gaussian_blur  # which takes as long to come as torch does
+
     sigma = min(x.shape[-2:]) / 20  # RISE's 5 of 224 pixels leave large objects recognisable
     return gaussian_blur(x, 2 * round(2 * sigma) + 1, sigma)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import torch
 
 from ..clip.clip import Clip
+from ..common.packages import part_of_clip
 from ..common.sentences import nobody
 
 ARCHITECTURES = {  # image side, patch, image width and depth, text width, feature; of OpenAI's ViTs
@@ -17,13 +18,12 @@ ARCHITECTURES = {  # image side, patch, image width and depth, text width, featu
 
 def random_clip(arch: str = "ViT-B/32", seed: int = 0) -> torch.nn.Module:
     """A `clip.model.CLIP` of that architecture with random weights, for measuring time and testing pipelines."""
-    from clip.model import CLIP
-
     if arch not in ARCHITECTURES:
         raise ValueError(nobody("architecture", arch, ARCHITECTURES))
     side, patch, width, depth, text_width, embed = ARCHITECTURES[arch]
     torch.manual_seed(seed)
-    return CLIP(embed, side, depth, width, patch, 77, 49408, text_width, text_width // 64, 12).float().eval()
+    model = part_of_clip("model").CLIP(embed, side, depth, width, patch, 77, 49408, text_width, text_width // 64, 12)
+    return model.float().eval()
 
 
 def random_pairs(clip: Clip, count: int, seed: int = 0) -> tuple[torch.Tensor, list[torch.Tensor]]:

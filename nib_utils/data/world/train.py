@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...clip.pictures import MEAN, STD
 from ...clip.tower import Tower
+from ...common.packages import part_of_clip
 from ...loading.live.openai import towers
 from . import scenes
 from .fit import fit
@@ -64,9 +65,7 @@ def tokenize(captions: list[str], words: list[str]) -> tuple[Tensor, Tensor]:
 
 def word_ids() -> dict[str, int]:
     """The CLIP BPE's id of each word of the world (all are single tokens), in the order of the ids."""
-    from clip.simple_tokenizer import SimpleTokenizer
-
-    bpe = SimpleTokenizer()
+    bpe = part_of_clip("simple_tokenizer").SimpleTokenizer()
     words = {"a", "and", ",", *(value for values in ATTRIBUTES.values() for value in values)}
     ids = {word: bpe.encoder[word + "</w>"] for word in words}
     ids |= {mark: bpe.encoder[mark] for mark in (SOS, EOS)}
@@ -122,15 +121,13 @@ def encode_text(text, ids: Tensor, lengths: Tensor, groups: int = 4) -> Tensor:
 
 def build(vocabulary: int, seed: int = 0, side: int = scenes.SIDE, patch: int = 32) -> tuple[nn.Module, nn.Module]:
     """An untrained mini CLIP in OpenAI's architecture, over the world's words alone, and training's own heads."""
-    from clip.model import CLIP
-
     torch.manual_seed(seed)
-    model = CLIP(EMBED, side, DEPTH, WIDTH, patch, 77, vocabulary, WIDTH, WIDTH // 64, DEPTH).float()
+    model = part_of_clip("model").CLIP(EMBED, side, DEPTH, WIDTH, patch, 77, vocabulary, WIDTH, WIDTH // 64, DEPTH)
     heads = nn.ModuleDict({"concept": nn.Linear(EMBED, len(PAIRS)), "norm": nn.LayerNorm(WIDTH),
                            "patch": nn.Linear(WIDTH, len(PAIRS))})
     nn.init.constant_(heads["concept"].bias, -2.0)
     nn.init.constant_(heads["patch"].bias, -4.0)
-    return model, heads
+    return model.float(), heads
 
 
 def losses(model, heads, data, words: list[str], patch_weight: float) -> dict[str, Tensor]:
