@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -41,27 +42,25 @@ def nib(tower: Tower, reading: Reading, target: Tensor, *, layer: int | None = N
     if branch == "constant":
         path, layer = narrowed_block(tower.blocks[layer], z), layer + 1
     else:
-        path = lambda k, b: k.to(z.dtype) * z[b, : k.shape[1]]
+        path = lambda k, b: k.to(z.dtype) * z[b, : k.shape[1]].repeat_interleave(len(k) // len(b), 0)
     scores = torch.zeros(len(reading), z.shape[1], device=z.device)  # (B, T)
     order = own.lengths.argsort()  # captions of like length together
-    paths = order.repeat_interleave(steps)  # the rows of all paths
-    share = torch.arange(1, steps + 1, device=z.device).repeat(len(z)) / steps
-    ends = []  # the features where the path arrives, those of the inputs themselves
-    for u, shares in zip(paths.split(reading.rows), share.split(reading.rows)):
-        T = int(own.lengths[u].max())
-        k = shares[:, None, None].repeat(1, T, 1).requires_grad_()  # (rows, T, 1): d s / d k_t = z_t . grad s
+    share, ends = torch.arange(1, steps + 1, device=z.device) / steps, []  # ends: the features of the inputs themselves
+    for b, part in product(order.split(max(1, round(reading.rows / steps))), share.split(reading.rows)):
+        T, u = int(own.lengths[b].max()), b.repeat_interleave(len(part))  # the rows of the paths of n inputs
+        k = part.repeat(len(b))[:, None, None].repeat(1, T, 1).requires_grad_()  # (n s, T, 1), of slope z_t . grad s
         with torch.enable_grad():
-            feature = tower.finish(path(k, u), layer, own.at[u])
+            feature = tower.finish(path(k, b), layer, own.at[u])
         row, pair = reading.asked(u)
         scores[:, :T].index_add_(0, pair, pair_gradients(feature, k, row, target[pair])[..., 0])
-        ends.append(feature.detach()[shares == 1])
+        ends.append(feature.detach()[(part == 1).repeat(len(b))])
     own.feature = torch.cat(ends)[order.argsort()]
     return only_pooled(scores / steps, tower, reading, entered)
 
 
 @torch.no_grad()
 def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """The block's output for the input `k z`, its attention branch `a` held: shares (rows, T, 1), inputs (rows,) -> h.
+    """The block's output for the input `k z`, its attention branch `a` held; k (n s, T, 1): s shares for n inputs.
 
     The norm of `k z + a` is a combination of the centred z and a whose two weights are numbers per token, so the
     MLP's first product is needed once for each of them rather than once a step.
@@ -76,10 +75,11 @@ def narrowed_block(block: Block, z: Tensor) -> Callable[[Tensor, Tensor], Tensor
     zz, za, aa = mean(z0, z0), mean(z0, a0), mean(a0, a0)
 
     def output(k: Tensor, b: Tensor) -> Tensor:
-        rows = b[:, None], torch.arange(k.shape[1], device=b.device)
-        inverse = (k * k * zz[rows] + 2 * k * za[rows] + aa[rows] + block.norm2.eps).rsqrt()
-        weights = torch.cat([k * inverse, inverse], -1)[:, :, None].to(dtype)  # (rows, T, 1, 2)
-        units = block.act.unit((weights @ parts[rows])[:, :, 0] + constant)
-        return block.contract(k.to(dtype) * z[rows] + a[rows], units)
+        at = lambda x, T=k.shape[1]: x[b, :T, None]  # (n, T, 1, ...)
+        k = k.unflatten(0, (len(b), -1)).transpose(1, 2)  # (n, T, s, 1)
+        inverse = (k * k * at(zz) + 2 * k * at(za) + at(aa) + block.norm2.eps).rsqrt()
+        weights = torch.cat([k * inverse, inverse], -1).to(dtype)  # (n, T, s, 2)
+        units = block.act.unit(weights @ parts[b, : k.shape[1]] + constant)
+        return block.contract(k.to(dtype) * at(z) + at(a), units).transpose(1, 2).flatten(0, 1)  # (n s, T, D)
 
     return output
