@@ -149,6 +149,14 @@ def test_layers_are_the_tables():
     assert len(ahead) == 2 and (ahead.a == "nib").all() and (ahead.high < 0).all()
 
 
+def test_who_leads_on_the_patches_is_the_main_table():
+    found, masks = table("main_table", "main_table.csv"), table("localization", "localization.csv")
+    first = found.image_gain[~found.image_gain_rank.str.startswith("(")].nlargest(2)
+    assert list(first.index) == ["nib_held", "chefer_full"] and set(found.image_gain_rank[first.index]) == {"1-2"}
+    assert f"not told apart ({first.iloc[0]:.3f} and {first.iloc[1]:.3f})" in " ".join(FINDINGS.split())
+    assert "nib_held" == masks.average_precision.idxmax() and masks.average_precision_rank["nib_held"] == "1"
+
+
 def test_the_overview_is_the_tables_it_joins():
     kept = pd.read_csv(ROOT / "results/report/all-results/overview.csv", index_col=[0, 1])
     again = overview(ROOT / "results")
@@ -167,6 +175,9 @@ def test_held_is_its_tables():
     own, none, twice = (options.loc[("redistributed", smoothing, 0)] for smoothing in (0.125, 0, 0.25))
     assert (f"precision of {own.precision:.2f} ({own.precision_low:.2f} to {own.precision_high:.2f}), none {none.precision:.2f}, "
             f"twice as much {twice.precision:.2f}, at the same relevance gain, {own.gain:.2f}") in page
+    without, twice = (pd.read_csv(ROOT / "results/held/mini-shapes/options.csv").query(f"attention == {a}").iloc[0] for a in (0, 0.5))
+    assert (f"without it the precision is {without.precision:.2f} and the gain {without.gain:.2f}, so on these phrases it costs gain; "
+            f"twice as much has {twice.precision:.2f} and {twice.gain:.2f}") in page
     words = pd.read_csv(ROOT / "results/held/mini-shapes/words.csv").set_index(["way", "words"])
     phrase, kinds = words.loc[("nib_held", "phrase")], words.loc["nib_held"]["mean"]
     assert (f"{phrase['mean']:.2f} ({phrase.low:.2f} to {phrase.high:.2f}) of cases, of a single colour's in {kinds['colour']:.2f}, "
