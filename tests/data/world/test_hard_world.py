@@ -28,6 +28,12 @@ def scenes():
     return [hard_scenes.draw_scene(np.random.default_rng([4, i])) for i in range(120)]
 
 
+@pytest.fixture
+def few_lessons(monkeypatch):
+    """Where nothing depends on how well the concept head reads, it learns from a few captions."""
+    monkeypatch.setattr(train_hard, "LESSONS", 32)
+
+
 def things_of(caption: str) -> set[Thing]:
     return {Thing(*phrase.split()[1:]) for phrase in caption.replace(" and ", ", ").split(", ")}
 
@@ -125,7 +131,7 @@ def test_held_out_triples_are_named_in_testing_and_never_seen_in_training(pairs,
     assert not any(is_held_out(thing) for scene in scenes for thing in scene.shown)
 
 
-def test_an_interrupted_training_goes_on_as_if_unbroken(tmp_path, monkeypatch):
+def test_an_interrupted_training_goes_on_as_if_unbroken(few_lessons, tmp_path, monkeypatch):
     whole, log = train_hard.train_hard(tmp_path / "whole", **SMALL)
     batch, calls = train.batch, []
 
@@ -146,7 +152,7 @@ def test_an_interrupted_training_goes_on_as_if_unbroken(tmp_path, monkeypatch):
     assert nib.load_clip(str(tmp_path / "weights.safetensors")).image.grid == (10, 10)
 
 
-def test_the_last_third_is_contrastive_alone(monkeypatch, tmp_path):
+def test_the_last_third_is_contrastive_alone(few_lessons, monkeypatch, tmp_path):
     seen = {}
 
     def fit(folder, chosen, model, heads, terms, save_every, warmup):
@@ -197,7 +203,7 @@ def test_early_in_training_shapes_are_turned_less():
 
 
 @pytest.mark.parametrize("every", [True, False])
-def test_tasks_on_threads_give_what_one_thread_gives(every):
+def test_tasks_on_threads_give_what_one_thread_gives(few_lessons, every):
     """Against the towers as they are for explaining, and backwards through one graph."""
     words = train.word_ids()
     model, heads = train_hard.build(words)
