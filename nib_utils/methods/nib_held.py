@@ -25,7 +25,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
     is `sum_c h_l d s / d h_l`, the mean over the first `streams` layers l, by default all; a word's that of its row of
     the vocabulary. attention: the share of the patches' standard deviation by which, at the same sum, those rise that s
     would gain from more attention to, `sum relu(d s / d A)` over layers, heads and queries. presence: log of the share
-    of each patch that attention sees, 0 for all. diffusion: the share, 0 to 0.2, of what two patches side by side
+    of each patch that attention sees, from -50 to 0 (all). diffusion: the share, 0 to 0.2, of what neighbours
     differ in that goes from one to the other; the sum stays. detail, from the same gradient, says where in a patch:
     d = relu(sum_c x d s / d x) of the pixels. "redistributed" spreads each positive score over its patch in proportion
     to d, and every patch keeps its mean; "product" is positive scores, stretched, times d; "none" are scores of tokens
@@ -39,7 +39,8 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
         raise ValueError(f"nib_held: detail is {detail!r}; it takes one of {', '.join(DETAILS)}.")
     streams = tower.depth if streams is None else streams
     for name, value, least, most in (("streams", streams, 1, tower.depth), ("attention", attention, 0, 2),
-                                     ("smoothing", smoothing, 0, 1), ("diffusion", diffusion, 0, 0.2)):
+                                     ("presence", presence, -50, 0), ("smoothing", smoothing, 0, 1),
+                                     ("diffusion", diffusion, 0, 0.2)):
         if not least <= value <= most:
             raise ValueError(f"nib_held: {name} is {value}; it takes {least} to {most}.")
     found, features = [], []

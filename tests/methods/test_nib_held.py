@@ -184,7 +184,9 @@ def test_half_precision_is_near_full(detail):
 
 @pytest.mark.parametrize("options, words", [({"image_options": {"detail": "fine"}}, "detail is 'fine'; it takes one of"),
                                             ({"smoothing": -1.0}, "smoothing is -1.0; it takes 0 to 1"),
-                                            ({"diffusion": 0.3}, "diffusion is 0.3; it takes 0 to 0.2")])
+                                            ({"diffusion": 0.3}, "diffusion is 0.3; it takes 0 to 0.2"),
+                                            ({"attention": 2.5}, "attention is 2.5; it takes 0 to 2"),
+                                            ({"presence": 1e9}, "presence is 1000000000.0; it takes -50 to 0")])
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         nib.explain(nib.wrap(tiny.openai()), tiny.pixels(1), tiny.captions((5,)), "nib_held", **options)
