@@ -40,7 +40,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
     streams = tower.depth if streams is None else streams
     for name, value, least, most in (("streams", streams, 1, tower.depth), ("attention", attention, 0, 2),
                                      ("presence", presence, -50, 0), ("smoothing", smoothing, 0, 1),
-                                     ("diffusion", diffusion, 0, 0.2)):
+                                     ("diffusion", diffusion, 0, 0.2)):  # beyond, patches are lost
         if not least <= value <= most:
             raise ValueError(f"nib_held: {name} is {value}; it takes {least} to {most}.")
     found, features = [], []
@@ -50,7 +50,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
             tokens = tower.tokens(x)
         net = Held(tower, tower.pre(tokens.detach()), part.at, presence)
         features.append(net.feature.to(tower.dtype))
-        slope, scores, looks = net.pull(part.goal, part.row, streams)  # (p, T, D), (p, T), (p, T)
+        slope, scores, looks = net.pull(part.goal, part.row, streams if tower.grid else 1)  # (p, T, D), (p, T)
         if tower.grid is None:
             scores = (slope * tower.parts["vocabulary"][x[part.row]]).sum(-1)
         else:
