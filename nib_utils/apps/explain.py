@@ -13,6 +13,7 @@ from pathlib import Path
 from ..common.files import check_writable, write_whole
 from ..common.sentences import lacks
 from .batch.request import check_image, check_methods, check_model, method_options
+from .batch.results import installed
 from .patience import LONG, one_look, patient, wait
 
 FORMATS = (".png", ".pdf", ".svg")
@@ -124,12 +125,16 @@ def explained(given: argparse.Namespace, scene: re.Match | None, options: dict):
 
 
 def told(ex, given: argparse.Namespace, options: dict, file: Path) -> dict:
-    """What there is to say, as JSON holds it: similarities, words with raw scores and shares, the image's scores."""
+    """What there is to say, as JSON holds it: similarities, words with raw scores and shares, the image's scores.
+
+    Beside the options that were given stand the defaults of those that were not.
+    """
     pairs = [{"caption": caption, "similarity": ex.similarity[i].item(),
               "words": [word._asdict() for word in ex.words(i)], "image": ex.image_scores[i].tolist()}
              for i, caption in enumerate(ex.captions)]
+    defaults = {name: value for name, value in method_options(given.method).items() if name not in options}
     return {"picture": given.picture, "model": given.model, "method": given.method, "options": options,
-            "figure": str(file), "pairs": pairs}
+            "defaults": defaults, "version": installed("nib-utils"), "figure": str(file), "pairs": pairs}
 
 
 def in_words(report: dict) -> str:

@@ -127,10 +127,8 @@ def kept(kind: str, tower: Tower, x: Tensor, scores: Sequence[Tensor], seeds: Se
     are, and of the other half of their pairs.
     """
     keep = torch.stack([best(scores, seeds, draw) for draw in range(DRAWS)])  # (draws, shares, B, N)
-    pair = torch.arange(len(scores)).expand(keep.shape[:-1])
-    asked, which = torch.cat([pair[..., None], keep], -1).flatten(0, 2).unique(dim=0, return_inverse=True)
-    rows = asked[:, 0].to(other.device)
-    after = cosine(Perturbed(tower, x).feature(asked[:, 1:].bool(), rows), other[rows])[which.to(other.device)]
+    rows = torch.arange(len(scores)).expand(keep.shape[:-1]).flatten()
+    after = cosine(Perturbed(tower, x).feature(keep.flatten(0, 2), rows), other[rows.to(other.device)])
     whole = cosine(before, other)
     after = torch.where(keep.all(-1).to(whole.device), whole, after.view(keep.shape[:-1]))  # (draws, shares, B)
     found = {name: values.mean(0) for name, values in change(kind, whole, after).items()}

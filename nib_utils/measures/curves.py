@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from ..clip.captions import pad
 from ..clip.clip import Clip, default_batch
 from ..clip.perturb import Perturbed
 from ..clip.similarity import cosine
+from ..clip.tower import Tower
 from ..common.checks import check_choice, check_whole
 from ..maps.explanation import Explanation, check_explanation
 from .ranking import chances, patch_scores, ranks, word_scores
@@ -89,31 +91,28 @@ def trace(clip: Clip, ex: Explanation, fill: str, words: str, points: int, batch
         x, captions, image, text = ex.pixels[pairs].to(clip.device), ex.ids[pairs], images[pairs], texts[pairs]
         picture = Perturbed(clip.image, x, fill_of(clip, x, fill)).feature
         sentence = (Perturbed(clip.text, pad(captions)).feature if words == "in place" else
-                    lambda keep, captions=captions: clip.text(captions_of(captions, keep)))
+                    partial(left_out, clip.text, captions))
         whole = cosine(image, text)
         yield (two_curves("image", picture, ranks(patches[pairs], chance[pairs]), text, whole, points)
                | two_curves("text", sentence, ranks(spoken[pairs], chance[pairs]), image, whole, points))
 
 
-def two_curves(kind: str, feature: Callable[[Tensor], Tensor], rank: Tensor, target: Tensor,
+def two_curves(kind: str, feature: Callable[[Tensor, Tensor], Tensor], rank: Tensor, target: Tensor,
                whole: Tensor, points: int) -> dict[str, Curve]:
-    """Deletion and insertion curve of one modality; `feature`: of the parts (B, N) bool that are kept, (B, E).
+    """Deletion and insertion curve of one modality; `feature`: of the parts (n, N) bool kept of pairs (n,), (n, E).
 
     What deletion leaves insertion has yet to bring, so the ends are shared; `whole`, the cosine of all parts (B,), is
     known.
     """
     lengths = rank.isfinite().sum(1, keepdim=True)  # (B, 1): captions differ in length
     counts = (2 * torch.arange(points + 1) * lengths + points) // (2 * points)  # (B, K), the nearest whole numbers
-    none = cosine(feature(torch.zeros_like(rank, dtype=torch.bool)), target)
-    deletion, insertion = [whole], [none]
-    for count in counts.T[1:-1]:
-        best = rank < count[:, None]  # (B, N)
-        deletion.append(cosine(feature(~best), target))
-        insertion.append(cosine(feature(best), target))
-    deletion, insertion = [*deletion, none], [*insertion, whole]
+    best = rank < counts[:, :-1, None].transpose(0, 1)  # (K - 1, B, N): none, then ever more of the best
+    keep, rows = torch.cat([best, ~best[1:]]), torch.arange(len(rank)).repeat(2 * points - 1)
+    cosines = cosine(feature(keep.flatten(0, 1), rows), target[rows.to(target.device)]).unflatten(0, keep.shape[:2]).T
+    insertion = torch.cat([cosines[:, :points], whole[:, None]], 1)
+    deletion = torch.cat([whole[:, None], cosines[:, points:], cosines[:, :1]], 1)  # both (B, K)
     fraction = (counts / lengths).to(target.device)
-    return {f"{kind}_deletion": (fraction, torch.stack(deletion, 1)),
-            f"{kind}_insertion": (fraction, torch.stack(insertion, 1))}
+    return {f"{kind}_deletion": (fraction, deletion), f"{kind}_insertion": (fraction, insertion)}
 
 
 def fill_of(clip: Clip, x: Tensor, fill: str) -> Tensor:
@@ -129,7 +128,8 @@ def fill_of(clip: Clip, x: Tensor, fill: str) -> Tensor:
     return gaussian_blur(x, 2 * round(2 * sigma) + 1, sigma)
 
 
-def captions_of(ids: Sequence[Tensor], keep: Tensor) -> Tensor:
-    """Captions (T_b,) with SOS, EOS and only the words (B, N) that are kept, padded (B, T)."""
-    kept = [k[: len(caption) - 2].to(caption.device).nonzero()[:, 0] + 1 for caption, k in zip(ids, keep)]
-    return pad([torch.cat([caption[:1], caption[k], caption[-1:]]) for caption, k in zip(ids, kept)])
+def left_out(tower: Tower, ids: Sequence[Tensor], keep: Tensor, rows: Tensor) -> Tensor:
+    """Features (n, E) of captions `rows` (n,) of ids with only the words `keep` (n, N), closed up."""
+    kept = [ids[row][1:-1][k[: len(ids[row]) - 2]] for row, k in zip(rows, keep.to(ids[0].device))]
+    short = [torch.cat([ids[row][:1], words, ids[row][-1:]]) for row, words in zip(rows, kept)]
+    return torch.cat([tower(pad(short[first : first + len(ids)])) for first in range(0, len(short), len(ids))])

@@ -117,7 +117,7 @@ def measures_for(pairs: pd.DataFrame, only: str | None = None) -> list[str]:
 def check_measures(measures: Sequence[str], pairs: pd.DataFrame, only: str | None = None) -> list[str]:
     """The measures as a list, when there are such and the pairs and the maps have what they need."""
     check_choice("only", only, (None, *ALONE))
-    measures = in_order("measures", measures, "names of measures")
+    measures = [measures] if isinstance(measures, str) else in_order("measures", measures, "names of measures")
     for measure in measures:
         check_choice("a measure", measure, tuple(MEASURES))
         if only and measure not in ALONE[only]:

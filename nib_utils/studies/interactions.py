@@ -71,8 +71,9 @@ def contributions(tower: Tower, reading: Reading, steps: int) -> Tensor:
 
 
 def nothing(parts: Perturbed) -> tuple[Tensor, Tensor]:
-    """Every input, without any of its parts."""
-    return torch.zeros(len(parts.whole), parts.parts, dtype=torch.bool), torch.arange(len(parts.whole))
+    """Every input, without any of its parts; what is beyond a shorter caption is none of them."""
+    place = torch.arange(parts.parts, device=parts.count.device)
+    return place >= parts.count[:, None], torch.arange(len(parts.whole))
 
 
 def sampled_interactions(clip: Clip, images, captions, pictures: int = 256, sentences: int = 64,

@@ -82,6 +82,7 @@ def test_a_drawn_scene_has_its_own_caption_and_options_reach_the_method(here, ca
     out, err = capsys.readouterr()
     found, scene = json.loads(out), nib.load_pairs("shapes", n=2).iloc[1]
     assert not err and found["options"] == {"steps": 2, "seed": 5, "layer": 7} and found["figure"] == "a.svg"
+    assert found["defaults"] == {"beta": 0.1, "learning_rate": 1.0, "copies": 10, "start": 5.0} and found["version"]
     pair, = found["pairs"]
     ex = nib.explain(nib.load_clip("mini"), [scene.image], [scene.caption], "m2ib", layer=7, steps=2, seed=5)
     assert pair["caption"] == scene.caption and pair["similarity"] == pytest.approx(ex.similarity.item())

@@ -107,6 +107,7 @@ def test_measures_are_those_that_are_asked_for(clip, pairs, tmp_path):
     assert set(rows) == {*areas, *words.add_prefix("word_"), "similarity", "explain_seconds"}
     np.testing.assert_allclose(rows[areas.columns], areas, atol=1e-5)
     np.testing.assert_allclose(rows[words.add_prefix("word_").columns], words, atol=1e-6)
+    assert set(nib.evaluate(clip, few, "nib", measures="words")) < set(rows)  # one, by its name alone
     assert set(nib.evaluate(clip, few, "nib", chunk=2, cache=tmp_path)) != set(rows)  # other measures, other work
     with pytest.raises(ValueError, match="a measure is 'gains'; pass one of 'published', 'corrected', 'gain', 'words'"):
         nib.evaluate(clip, few, "nib", measures=["gains"])
