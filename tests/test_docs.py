@@ -187,6 +187,21 @@ def test_held_is_its_tables():
         assert says.format(words.loc[(way, "phrase"), "mean"]) in page
 
 
+def test_the_options_of_held_are_as_it_takes_them():
+    page, usual = PAGES["docs/held.md"], nib.METHODS["nib_held"].__kwdefaults__
+    clip, pair = nib.load_clip("mini"), nib.load_pairs("shapes", n=1).iloc[0]
+    for option, default in usual.items():
+        says, takes, _ = row(page, f"`{option}`")
+        assert says == ("all" if default is None else f"{default:g}" if isinstance(default, float) else default)
+        least, _, most = takes.replace("the number of blocks", "12").partition(" to ")
+        for wrong in [float(least) - 1, float(most) + 1] if most else ["neither"]:
+            with pytest.raises(ValueError, match=re.escape(f"it takes {takes if most else 'one of ' + takes}".replace("the number of blocks", "12"))):
+                nib.explain(clip, [pair.image], [pair.caption], "nib_held", only="image",
+                            image_options={option: int(wrong) if option == "streams" else wrong})
+    lines = page.split("## The options")[1].split("## ")[0].splitlines()
+    assert len([line for line in lines if line.startswith("| `")]) == len(usual)
+
+
 def test_measures_are_their_table():
     found = pd.read_csv(ROOT / "results/reference/mini-shapes/metrics.csv", index_col=[0, 1]).spearman
     image, text = found.loc["image"], found.loc["text"]
