@@ -110,6 +110,9 @@ def test_accuracy_is_the_tables(world, page):
                         ("a phrase beats its neighbours", "phrases")):
         expected = [f"{100 * v:.1f} %" if pd.notna(v) else "–" for v in found[name]]
         assert row(page, label) == expected
+    both = [pd.read_csv(ROOT / "results" / "mini_accuracy" / one / "mini_accuracy.csv").top1.iloc[-1]
+            for one in ("mini-shapes", "mini-hard-shapes-hard")]
+    assert row(SECOND, "own caption first of 100, 25 of them hard") == [f"{100 * v:.1f} %" for v in both]
 
 
 @pytest.mark.parametrize("world, page", [("mini-shapes", FINDINGS), ("mini-hard-shapes-hard", SECOND)], ids=["first", "second"])
