@@ -51,9 +51,9 @@ def shares(scores: Tensor, located: bool = False) -> Tensor:
 
 
 def minmax(x: Tensor) -> Tensor:
-    """Scale the last axis to 0..1; what is constant becomes 1 where it is positive, else 0."""
+    """Scale the last axis to 0..1; what is constant becomes 1 where it is positive, else 0; NaN stays NaN."""
     low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
-    return torch.where(high > low, (x - low) / (high - low), (x > 0).to(x.dtype))
+    return torch.where(high == low, (x > 0).to(x.dtype), (x - low) / (high - low))
 
 
 class Word(NamedTuple):

@@ -51,7 +51,8 @@ def confidence(clip: Clip, ex: Explanation, protocol: str = "published", *,
     step, frames = batch_size or default_batch(clip), []
     for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
-        x, ids, image, caption = ex.pixels[pairs].to(clip.device), ex.ids[pairs], images[pairs], captions[pairs]
+        x, ids = ex.pixels[pairs].to(clip.device), [one.to(clip.device) for one in ex.ids[pairs]]
+        image, caption = images[pairs], captions[pairs]
         if protocol == "corrected":
             found = (kept("image", clip.image, x, patches[pairs], seeds[pairs], image, caption)
                      | kept("text", clip.text, pad(ids), words[pairs], seeds[pairs], caption, image))
@@ -130,7 +131,8 @@ def kept(kind: str, tower: Tower, x: Tensor, scores: Sequence[Tensor], seeds: Se
     rows = torch.arange(len(scores)).expand(keep.shape[:-1]).flatten()
     after = cosine(Perturbed(tower, x).feature(keep.flatten(0, 2), rows), other[rows.to(other.device)])
     whole = cosine(before, other)
-    after = torch.where(keep.all(-1).to(whole.device), whole, after.view(keep.shape[:-1]))  # (draws, shares, B)
+    after = after.view(keep.shape[:-1])  # (draws, shares, B)
+    after = torch.where((after - whole).abs() < 1e-6, whole, after)  # rounding is no change where nothing was changed
     found = {name: values.mean(0) for name, values in change(kind, whole, after).items()}
     each = {f"{kind}_drop_{share:.0%}".rstrip("%"): drop for share, drop in zip(SHARES, found[f"{kind}_drop"])}
     return {name: values.mean(0) for name, values in found.items()} | each

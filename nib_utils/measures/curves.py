@@ -88,7 +88,8 @@ def trace(clip: Clip, ex: Explanation, fill: str, words: str, points: int, batch
     step = batch_size or default_batch(clip)
     for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
-        x, captions, image, text = ex.pixels[pairs].to(clip.device), ex.ids[pairs], images[pairs], texts[pairs]
+        x, captions = ex.pixels[pairs].to(clip.device), [one.to(clip.device) for one in ex.ids[pairs]]
+        image, text = images[pairs], texts[pairs]
         picture = Perturbed(clip.image, x, fill_of(clip, x, fill)).feature
         sentence = (Perturbed(clip.text, pad(captions)).feature if words == "in place" else
                     partial(left_out, clip.text, captions))

@@ -4,7 +4,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def evaluate(clip: Clip, pairs: pd.DataFrame, method: str, *, seed: int = 0, chu
             pixels, captions = clip.pixels(list(part.image), first), ids[first : first + chunk]  # read once for all
             chance = {"seed": seed} if function.about.noise else {}
             here = {name: from_row(chance | given, first, len(part)) for name, given in own.items()}
-            with warnings.catch_warnings():
+            with counted(first, first + len(part)), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", f"{method} finds nothing")  # said once, for all chunks, below
                 ex = explain(clip, pixels, captions, method, only=only, progress=False, **here, **options)
                 seconds = (time.perf_counter() - start) / len(part)
@@ -135,3 +136,14 @@ def from_row(options: dict, first: int, count: int) -> dict:
     if seed is None:
         return options
     return options | {"seed": seed + first if isinstance(seed, Integral) else list(seed)[first : first + count]}
+
+
+@contextmanager
+def counted(first: int, last: int) -> Iterator[None]:
+    """What goes wrong inside is said to be of the pairs from `first` to before `last`, unless these begin with 0."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        if first == 0:
+            raise
+        raise type(error)(f"of the pairs {first} to {last - 1}, counted from the first of them: {error}") from None

@@ -100,7 +100,7 @@ def left(masks: Tensor, phrases: list[str], broken: str) -> np.ndarray:
         raise ValueError(f"the model's crop leaves nothing of the masks of {told}; check them, or load more pairs.")
     if len(gone) and broken == "raise":
         raise ValueError(f"the model's crop leaves nothing of the masks of {told}, first that of row {gone[0]}, "
-                         f'{phrases[gone[0]]!r}; leave such phrases out with broken="skip".')
+                         f'{phrases[gone[0]]!r}; leave such phrases out, as localize does with broken="skip".')
     if len(gone):
         warnings.warn(f"{told} are left out: the model's crop leaves nothing of their masks.", stacklevel=3)
     return np.flatnonzero(there)

@@ -9,7 +9,7 @@ from ..clip.clip import Clip
 from ..common import engines
 from ..common.checks import check_whole
 from ..loading.load import load_clip
-from .evaluate import evaluate, from_row
+from .evaluate import counted, evaluate, from_row
 
 
 def evaluate_spread(model: str, pairs: pd.DataFrame, method: str, *, engine: str = "processes", workers: int = 2,
@@ -34,13 +34,8 @@ def evaluate_spread(model: str, pairs: pd.DataFrame, method: str, *, engine: str
             running.append((first, last, submit(shard, model, pairs.iloc[first:last], method,
                                                 options | here | {"seed": seed + first, "chunk": chunk})))
         for first, last, future in running:
-            try:
+            with counted(first, last):
                 parts.append(future.result())
-            except (ValueError, TypeError, OSError) as error:
-                if first == 0:
-                    raise
-                raise type(error)(f"of the pairs {first} to {last - 1}, counted from the first of them: {error}"
-                                  ) from None
     return pd.concat(parts, ignore_index=True)
 
 

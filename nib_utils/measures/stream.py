@@ -87,8 +87,8 @@ def run(work: Work, stream: Stream, parts: Parts, n: int | None, chunk: int, par
 
     total = min(n or math.inf, max(done, stream.length()))
     try:
-        with (progress(int(total), work.method, done=done) as bar, ThreadPoolExecutor(READERS) as readers,
-              warnings.catch_warnings()):
+        with (progress(int(total), work.method, done=done) as bar, warnings.catch_warnings(),
+              ThreadPoolExecutor(READERS) as readers):  # gone first: readers put back the filters that they found
             warnings.simplefilter("ignore", UserWarning)  # which would come for each pair of millions
             for found, ready in ahead(chunks(stream.samples(shard, row), done, n, chunk), done, work, readers):
                 last, sample = found[-1]
@@ -105,7 +105,7 @@ def run(work: Work, stream: Stream, parts: Parts, n: int | None, chunk: int, par
 
 
 def check_streamed(measures: Sequence[str]) -> list[str]:
-    measures = in_order("measures", measures, "names of measures")
+    measures = [measures] if isinstance(measures, str) else in_order("measures", measures, "names of measures")
     for measure in measures:
         check_choice("a measure of a stream", measure, ALWAYS)
     if not measures:

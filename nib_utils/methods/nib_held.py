@@ -45,7 +45,7 @@ def nib_held(tower: Tower, reading: Reading, target: Tensor, *, streams: int | N
             raise ValueError(f"nib_held: {name} is {value}; it takes {least} to {most}.")
     found, features = [], []
     for part in reading.parts(reading.own.x, target):
-        x = part.start.detach().requires_grad_(tower.grid is not None)
+        x = part.start.clone().requires_grad_(tower.grid is not None)
         with torch.enable_grad():
             tokens = tower.tokens(x)
         net = Held(tower, tower.pre(tokens.detach()), part.at, presence)

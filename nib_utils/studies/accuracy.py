@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.clip import Clip
-from ..common.checks import need_columns
+from ..common.checks import check_whole, need_columns
 from ..data.world.scenes import ATTRIBUTES, Thing
 
 
@@ -23,6 +23,7 @@ def retrieval(clip: Clip, pairs: pd.DataFrame, candidates: int = 100, seed: int 
     >>> nib.retrieval(nib.load_clip("mini"), nib.load_pairs("shapes", n=200)).groupby("objects").mean()
     """
     need_columns(pairs, "image", "caption", "objects", "distractors", "swapped")
+    check_whole("candidates", candidates, 1 + max(map(len, pairs.distractors)))  # the own caption and what is near it
     rng = np.random.default_rng(seed)
     others = [choose_others(rng, pairs, i, candidates - 1 - len(d)) for i, d in enumerate(pairs.distractors)]
     lists = [[c, *d, *o, *s] for c, d, o, s in zip(pairs.caption, pairs.distractors, others, pairs.swapped)]
@@ -63,8 +64,8 @@ def choose_others(rng: np.random.Generator, pairs: pd.DataFrame, i: int, count: 
     """`count` different captions of other scenes, none of them true of the i-th (which may show all that one names)."""
     own, found = shown_in(pairs.iloc[i]), {}
     for j in rng.permutation(len(pairs)):
-        if not own.issuperset(pairs.objects.iloc[j]):
+        if len(found) < count and not own.issuperset(pairs.objects.iloc[j]):
             found[pairs.caption.iloc[j]] = None
-        if len(found) == count:
-            return list(found)
+    if len(found) == count:
+        return list(found)
     raise ValueError(f"{len(pairs)} scenes have too few different captions to choose {count} from; load more pairs.")

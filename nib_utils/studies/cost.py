@@ -151,7 +151,7 @@ def product_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.
         start = time.perf_counter()
         torch.nn.functional.linear(x, weights[i % 4])
         if x.is_cuda:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(x.device)
         times.append(time.perf_counter() - start)
     return 2 * rows * width * 4 * width / statistics.median(times[1:]) / 1e9
 

@@ -120,7 +120,8 @@ def text_confidence(clip: Clip, ex: Explanation, *, marks: bool = False, once: b
     frames, step, (images, _) = [], default_batch(clip), ex.features_of(clip)
     for first in range(0, len(ex), step):
         part = slice(first, first + step)
-        before, after = dim_words(clip.text, ex.ids[part], ex.text[part], marks, once)
+        ids = [one.to(clip.device) for one in ex.ids[part]]
+        before, after = dim_words(clip.text, ids, ex.text[part], marks, once)
         found = change("text", cosine(images[part], before), cosine(images[part], after))
         frames.append(pd.DataFrame({name: values.cpu().numpy() for name, values in found.items()}))
     return pd.concat(frames, ignore_index=True)

@@ -13,6 +13,7 @@ from ..clip.perturb import Perturbed
 from ..clip.similarity import cosine
 from ..clip.tower import Reading, Tower
 from ..common.checks import check_seed, check_whole
+from ..maps.explanation import check_count
 from ..maps.maps import upsampled
 
 
@@ -46,6 +47,7 @@ def integrated_jacobians(clip: Clip, images, captions, steps: int = 10) -> Inter
     """
     check_whole("steps", steps, 1)
     pixels, ids = clip.pixels(images), clip.ids(captions)
+    check_count(len(pixels), len(ids))
     image, text = clip.image.read(pixels), clip.text.read(pad(ids))
     patches, words = contributions(clip.image, image, steps), contributions(clip.text, text, steps)  # (B, parts, E)
     norms = image.feature.norm(dim=-1) * text.feature.norm(dim=-1)
@@ -91,6 +93,7 @@ def sampled_interactions(clip: Clip, images, captions, pictures: int = 256, sent
     """
     check_seed("seed", seed)
     pixels, ids, found = clip.pixels(images), clip.ids(captions), []
+    check_count(len(pixels), len(ids))
     for b, own in enumerate(ids):
         image, text = Perturbed(clip.image, pixels[b : b + 1]), Perturbed(clip.text, pad([own]))
         sides = []

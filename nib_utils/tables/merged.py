@@ -27,6 +27,9 @@ def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
     >>> nib.merged("out").loc["corrected_image_drop"]
     """
     check_share("level", level)
+    for folder in folders:
+        if not Parts(folder).files():
+            raise ValueError(f"there are no measured pairs in '{folder}'; name the folder of evaluate_stream.")
     check_apart([Parts(folder) for folder in folders])
     n, first, second = defaultdict(int), defaultdict(list), defaultdict(list)
     for folder in folders:

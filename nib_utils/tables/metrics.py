@@ -59,9 +59,14 @@ def metric_means(file: Path, column: str) -> pd.Series:
 
 
 def resampled(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of the rank correlation of a (n,) and b (n,), resampled together."""
+    """The 95 % percentile bootstrap interval of the rank correlation of a (n,) and b (n,), resampled together.
+
+    NaN where one of them is constant, so that there is no correlation.
+    """
     picks = np.random.default_rng(seed).integers(len(a), size=(draws, len(a)))
     picks = picks[[np.ptp(a[p]) > 0 and np.ptp(b[p]) > 0 for p in picks]]  # one method alone has no order
+    if not len(picks):
+        return np.nan, np.nan
     ranks = (scipy.stats.rankdata(x[picks], axis=1) for x in (a, b))
     x, y = (r - r.mean(1, keepdims=True) for r in ranks)
     values = (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))

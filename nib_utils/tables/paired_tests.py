@@ -126,9 +126,9 @@ def sign_flip(values: np.ndarray) -> np.ndarray:
     """Two-sided p (M,) that columns (n, M) of differences have mean zero, if either sign was as likely.
 
     Up to 14 rows every flip is tried. Up to 2000 the distribution over all 2^n flips is made by convolution, of
-    values rounded to a 2160th of the column's greatest for 120 rows, coarser for more, where errors even out; multiples
-    of a half, a third or a quarter keep their ties. Beyond, that distribution is normal. Source: Pagano and
-    Tritchler, On Obtaining Permutation Distributions in Polynomial Time, JASA 1983.
+    values rounded to a 2160th of the column's greatest for 120 rows, coarser for more, where errors even out unless a
+    few values dwarf the others; multiples of a half, a third or a quarter keep their ties. Beyond, that distribution is
+    normal. Source: Pagano and Tritchler, On Obtaining Permutation Distributions in Polynomial Time, JASA 1983.
     """
     n = len(values)
     if n <= EVERY:
@@ -138,8 +138,11 @@ def sign_flip(values: np.ndarray) -> np.ndarray:
     if n > MANY:
         spread = np.sqrt((values**2).sum(0))
         return 2 * scipy.stats.norm.sf(np.abs(values.sum(0)) / np.where(spread > 0, spread, 1))
-    greatest = np.abs(values).max(0)
-    steps = 36 * (STEPS // n)
+    greatest, total = np.abs(values).max(0), np.abs(values).sum(0)
+    steps = np.full(values.shape[1], STEPS // n)
+    if n > 120:  # finer, and no dearer, where a few are so great that the others would vanish
+        steps = np.maximum(steps, (STEPS / 8 * greatest / np.where(total > 0, total, 1)).astype(int))
+    steps = 36 * steps
     whole = np.rint(values / np.where(greatest > 0, greatest, 1) * steps).astype(np.int64)
     return np.array([tails(np.abs(column), abs(column.sum())) for column in whole.T])
 

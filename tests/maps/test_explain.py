@@ -54,7 +54,7 @@ def test_series_generators_and_arrays_of_strings_are_lists(clip, picture):
         assert ex.captions == texts and torch.equal(ex.image, expected.image)
 
 
-@pytest.mark.parametrize("method", ["nib", "m2ib"])
+@pytest.mark.parametrize("method", ["nib", "m2ib", "nib_held"])
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
 def test_explain_where_gradients_are_off(clip, mode, method):
     with mode():

@@ -61,6 +61,8 @@ def test_another_model_reads_the_same_inputs(clip):
     (dict(text_maps=[torch.ones(5)] * 4), "text map 1 has shape .* 9 tokens"),
     (dict(text_maps=[torch.ones(5)]), "4 pairs and 1 text maps"),
     (dict(image_maps=torch.full((4, 224, 224), torch.nan)), "image map 0 contains NaN"),
+    (dict(image_maps=torch.full((4, 7, 7), torch.nan).index_fill(2, torch.tensor([0]), 1), scores=True), "image map 0 contains NaN"),
+    (dict(image_maps=torch.arange(196.0).view(4, 7, 7) / 0, scores=True), "image map 0 contains NaN or infinity"),
     (dict(image_maps=None), "image maps are a NoneType"),
     (dict(text_maps=["a cat"] * 4), "text maps are a list that cannot be read as numbers"),
     (dict(images=golden.inputs()[0][:3]), "3 images and 4 captions"),

@@ -113,6 +113,9 @@ def test_measures_are_those_that_are_asked_for(clip, pairs, tmp_path):
         nib.evaluate(clip, few, "nib", measures=["gains"])
     with pytest.raises(ValueError, match="pairs lack the column 'content'"):
         nib.evaluate(clip, few[["image", "caption"]], "nib", measures=["words"])
+    few.at[3, "content"] = []
+    with pytest.raises(ValueError, match="^of the pairs 2 to 3, counted from the first of them: .*caption 1"):
+        nib.evaluate(clip, few, "nib", chunk=2, measures=["words"])
 
 
 def test_what_pairs_carry_is_measured_as_by_its_own_function(clip):

@@ -206,7 +206,7 @@ def test_one_process_at_a_time(clip, tmp_path):
 
 @pytest.mark.parametrize("given, said", [
     ({"n": None}, "shapes never ends; say how many"), ({"n": 0}, "n is 0"), ({"chunk": 0}, "chunk is 0"), ({"part": 3, "chunk": 2}, "part is 3 and chunk 2"),
-    ({"seed": -1}, "seed is -1"), ({"measures": ["words"]}, "a measure of a stream is 'words'; pass one of 'published', 'corrected', 'gain'"),
+    ({"seed": -1}, "seed is -1"), ({"measures": "words"}, "a measure of a stream is 'words'"), ({"measures": ["words"]}, "a measure of a stream is 'words'; pass one of 'published', 'corrected', 'gain'"),
     ({"measures": []}, "no measure is named"), ({"method": "nothing"}, "no method is called 'nothing'"), ({"stream": "nowhere.tar"}, "no shard 'nowhere.tar'"),
     ({"method": "nib", "layer": 99}, "layer"), ({"folder": "/dev/null/out"}, "cannot be written to")])
 def test_what_makes_no_sense_is_refused_before_anything_is_written(clip, tmp_path, given, said):

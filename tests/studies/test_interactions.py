@@ -66,3 +66,6 @@ def test_bad_numbers_are_refused(double):
         nib.integrated_jacobians(double, pixels(), tiny.captions((5, 7)), steps=0)
     with pytest.raises(ValueError, match="pictures is 4"):
         nib.sampled_interactions(double, pixels(), tiny.captions((5, 7)), pictures=4)
+    for work in (nib.integrated_jacobians, nib.sampled_interactions):
+        with pytest.raises(ValueError, match="2 images and 1 captions"):
+            work(double, pixels(), tiny.captions((5,)))

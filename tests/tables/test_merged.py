@@ -69,6 +69,8 @@ def test_folders_without_measured_pairs_are_refused(tmp_path):
     for folders in ((), (tmp_path / "none",)):
         with pytest.raises(ValueError, match="there are no measured pairs in .*; name the folder of evaluate_stream"):
             nib.merged(*folders)
+    with pytest.raises(ValueError, match="there are no measured pairs in '.*typo'; name"):  # nobody sees half of it as the whole
+        nib.merged(run(tmp_path / "one", np.ones(3), []), tmp_path / "typo")
     with pytest.raises(ValueError, match="level is 2"):
         nib.merged(tmp_path, level=2)
 

@@ -45,3 +45,7 @@ def test_the_interval_is_of_resampled_methods():
     slow = [scipy.stats.spearmanr(a[p], b[p]).statistic for p in picks]
     np.testing.assert_allclose((low, high), np.quantile(slow, [0.025, 0.975]), atol=1e-9)
     assert low < scipy.stats.spearmanr(a, b).statistic < high
+
+
+def test_what_is_constant_has_no_correlation():
+    assert np.isnan(resampled(np.full(4, 0.5), np.arange(4.0))).all()

@@ -61,6 +61,15 @@ def test_thousands_of_units_are_tested_as_a_t_test_does(n):
     assert sign_flip(np.ones((n, 1)))[0] < 1e-300 and sign_flip(np.zeros((n, 1)))[0] == 1
 
 
+@pytest.mark.parametrize("n", [200, 2000])
+def test_few_great_values_hide_no_small_ones(n):
+    small, more = {200: (2.1, 146), 2000: (0.21, 1300)}[n]
+    values = np.r_[50, -50, np.full(more, small), np.full(n - 2 - more, -small)]
+    least = ((values.sum() - np.array([-100, 0, 0, 100])) / small + n - 2) / 2  # how many plus, by the two great ones' signs
+    exact = 2 * stats.binom.sf(np.ceil(least) - 1, n - 2, 0.5).mean()
+    assert sign_flip(values[:, None])[0] == pytest.approx(exact, rel=0.05) and exact < 0.01
+
+
 def test_without_a_difference_few_tests_find_one():
     p = sign_flip(np.random.default_rng(2).standard_normal((30, 1000)))
     assert 0.03 < (p < 0.05).mean() < 0.07

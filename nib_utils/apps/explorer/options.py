@@ -38,6 +38,8 @@ class Options(widgets.VBox):
         for name, value in (given or {}).items():
             if name not in self.fields:
                 raise TypeError(lacks(method, "option", name, self.fields))
+            if name == "layer" and value not in (None, *range(depth)):
+                raise ValueError(f"layer is {value!r}; the model has blocks 0..{depth - 1}.")
             self.fields[name].value = value if name == "layer" else str(value)
 
     @property

@@ -1,10 +1,9 @@
 """The panel: a picture, a model, one or two sides, how they are shown, and what went wrong, in a sentence."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import contextmanager
 from html import escape
-from itertools import count
 
 import ipywidgets as widgets
 
@@ -14,7 +13,7 @@ from ..batch.results import Results
 from ..patience import LONG
 from .memory import Memory
 from .paint import Backdrop, Look, backdrop, scale
-from .pictures import DRAWN, Picture, uploaded
+from .pictures import DRAWN, Picture, distinct, uploaded
 from .save import save
 from .session import Answer, Asked, Session
 from .side import Side
@@ -227,8 +226,3 @@ class Panel(widgets.VBox):
     def say(self, text: str, wrong: bool = False) -> None:
         kind = "nib-wrong" if wrong else "nib-well"
         self.message.value = f'<p class="{kind}" role="status">{escape(text)}</p>' if text else ""
-
-
-def distinct(name: str, taken: Collection[str]) -> str:
-    """The name, or with a number where something is called so already."""
-    return next(label for i in count(1) if (label := name if i == 1 else f"{name} ({i})") not in taken)

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +13,7 @@ from PIL import Image
 from ...clip.pictures import read_image
 from ...data.pairs import DRAWN, load_pairs
 
-__all__ = ["DRAWN", "Picture", "drawn", "opened", "uploaded"]
+__all__ = ["DRAWN", "Picture", "distinct", "drawn", "opened", "uploaded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,3 +56,8 @@ def uploaded(value: dict | Sequence) -> Picture:
         raise ValueError(f"'{name}' cannot be read as an image; upload a JPEG or PNG.") from None
     return Picture(name, read_image(image, f"'{name}'"),
                    {"image": name, "sha256": sha256(content).hexdigest()})
+
+
+def distinct(name: str, taken: Collection[str]) -> str:
+    """The name, or with a number where something is called so already."""
+    return next(label for i in count(1) if (label := name if i == 1 else f"{name} ({i})") not in taken)

@@ -19,7 +19,7 @@ from ...maps.word_maps import WordMaps, word_maps
 from ..patience import one_look, wait
 from .kept import KeptClip, keeping
 from .memory import Memory
-from .pictures import Picture, drawn
+from .pictures import Picture, distinct, drawn
 
 LINEAR = ("nib_held", "attn_lrp")  # whose words x patches add up to a part of the cosine; of others nib_held's is shown
 
@@ -62,7 +62,12 @@ class Session:
     """
 
     def __init__(self, models: Sequence[str | Clip]):
-        self.given = {model.name if isinstance(model, Clip) else str(model): model for model in models}
+        self.given: dict[str, str | Clip] = {}
+        for model in models:
+            if not isinstance(model, Clip):
+                self.given.setdefault(str(model), model)
+            elif all(model is not one for one in self.given.values()):  # two of one name are two
+                self.given[distinct(model.name, self.given)] = model
         self.clips, self.scenes = Memory(2), Memory(16)
         self.answers, self.found, self.word_heats, self.seconds = Memory(64), Memory(16), Memory(64), {}
 

@@ -345,12 +345,16 @@ def test_pictures_and_models_of_ones_own(clip, tmp_path):
     panel.source.value = "shapes"
     assert panel.number.layout.display is None and panel.message.value == ""
     assert panel.model.layout.display is None
+    other = nib.load_clip("mini")
+    panel = nib.explorer([clip, other], results=tmp_path)  # of one name, and neither takes the other's place
+    assert panel.model.options == ("mini", "mini (2)") and list(panel.session.given.values()) == [clip, other]
 
 
 @pytest.mark.parametrize("given, words", [
     (dict(method="nob"), "no method is called 'nob'"), (dict(captions=["a"] * 3), "3 captions were given"),
     (dict(images=["none.png"]), "there is no file at 'none.png'"), (dict(scene=-1), "scene is -1"),
     (dict(options={"step": 1}), "nib_held has no option 'step'"), (dict(options={"detail": "x"}), "detail is 'x'"),
+    (dict(method="nib", options={"layer": 99}), "layer is 99; the model has blocks 0..11"),
     (dict(models="none.pt"), "none.pt"), (dict(captions=" "), "caption 0 is empty")])
 def test_what_makes_no_sense_is_refused_at_once(clip, tmp_path, given, words):
     with pytest.raises((ValueError, TypeError, FileNotFoundError), match=re.escape(words)):
