@@ -182,6 +182,12 @@ def test_held_is_its_tables():
     without, twice = (tried.query(f"attention == {a}").iloc[0] for a in (0, 0.5))
     assert (f"without it the precision is {without.precision:.2f} and the gain {without.gain:.2f}, so on these phrases it costs gain; "
             f"twice as much has {twice.precision:.2f} and {twice.gain:.2f}") in page
+    one, two = (pd.read_csv(ROOT / "results/held" / world / "captions.csv", index_col=0)
+                for world in ("mini-shapes", "mini-hard-shapes-hard"))
+    first, second = one.gain.map("{:.3f}".format), two.gain.map("{:.3f}".format)
+    assert (f"on {one.n[0]:.0f} others their gain goes from {first[0]} to {first[0.25]} and with four times as much to {first[1]} "
+            "([captions](../results/held/mini-shapes/captions.csv)), in the second world from "
+            f"{second[0]} to {second[0.25]} and {second[1]} ([captions]") in page
     words = pd.read_csv(ROOT / "results/held/mini-shapes/words.csv").set_index(["way", "words"])
     phrase, kinds = words.loc[("nib_held", "phrase")], words.loc["nib_held"]["mean"]
     assert (f"{phrase['mean']:.2f} ({phrase.low:.2f} to {phrase.high:.2f}) of cases, of a single colour's in {kinds['colour']:.2f}, "

@@ -24,10 +24,11 @@ Curve = tuple[Tensor, Tensor]  # fraction of the parts (B, K) and cosine (B, K)
 
 
 def curves(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str = "in place", points: int = 8,
-           batch_size: int | None = None, seed: int = 0) -> pd.DataFrame:
+           only: str | None = None, batch_size: int | None = None, seed: int = 0) -> pd.DataFrame:
     """Relevance gain, and the areas under the insertion and deletion curves, of each pair's maps: a row per pair.
 
-    ex: of `explain`, with both maps, or of `explanation`, for maps made elsewhere. Parts are the patches of the image
+    ex: of `explain`, or of `explanation`, for maps made elsewhere. only: "image" or "text", for the curves of that map
+    alone; by default both, which `ex` then has. Parts are the patches of the image
     tower (pixel scores are averaged on each) and the words between SOS and EOS; chance of `seed` and the pair breaks
     ties. Deletion takes the best parts away first, insertion starts with none and brings the best first; the cosine
     with the other half of the pair, left whole, is read `points` + 1 times, a further `points`-th of the parts gone or
@@ -47,16 +48,15 @@ def curves(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str = "in 
     >>> nib.curves(clip, ex).mean()
     """
     frames = []
-    for part in trace(clip, ex, fill, words, points, batch_size, seed):
+    for part, whole in trace(clip, ex, fill, words, points, only, batch_size, seed):
         area = {f"{name}_auc": torch.trapezoid(y, x).cpu().numpy() for name, (x, y) in part.items()}
-        gain = {f"{kind}_gain": area[f"{kind}_insertion_auc"] - area[f"{kind}_deletion_auc"]
-                for kind in ("image", "text")}
-        frames.append(pd.DataFrame(gain | area).assign(similarity=part["image_deletion"][1][:, 0].cpu().numpy()))
+        gain = {f"{kind}_gain": area[f"{kind}_insertion_auc"] - area[f"{kind}_deletion_auc"] for kind in kinds(only)}
+        frames.append(pd.DataFrame(gain | area).assign(similarity=whole.cpu().numpy()))
     return pd.concat(frames, ignore_index=True)
 
 
 def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str = "in place", points: int = 8,
-                 batch_size: int | None = None, seed: int = 0) -> pd.DataFrame:
+                 only: str | None = None, batch_size: int | None = None, seed: int = 0) -> pd.DataFrame:
     """The curves themselves, to be drawn: a row per pair, curve and point; arguments as for `curves`.
 
     Columns pair; curve, "image_deletion", "image_insertion", "text_deletion" or "text_insertion"; fraction,
@@ -65,37 +65,47 @@ def curve_points(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str 
     >>> sns.lineplot(nib.curve_points(clip, ex), x="fraction", y="cosine", hue="curve")
     """
     frames, first = [], 0
-    for part in trace(clip, ex, fill, words, points, batch_size, seed):
+    for part, whole in trace(clip, ex, fill, words, points, only, batch_size, seed):
         for name, (x, y) in part.items():
             pair = np.repeat(np.arange(first, first + len(x)), x.shape[1])
             frames.append(pd.DataFrame({"pair": pair, "curve": name, "fraction": x.flatten().cpu().numpy(),
                                         "cosine": y.flatten().cpu().numpy()}))
-        first += len(x)
+        first += len(whole)
     return pd.concat(frames, ignore_index=True).sort_values("pair", kind="stable", ignore_index=True)
 
 
 @torch.no_grad()
-def trace(clip: Clip, ex: Explanation, fill: str, words: str, points: int, batch_size: int | None,
-          seed: int) -> Iterator[dict[str, Curve]]:
-    """The four curves of one batch of pairs after the other."""
+def trace(clip: Clip, ex: Explanation, fill: str, words: str, points: int, only: str | None, batch_size: int | None,
+          seed: int) -> Iterator[tuple[dict[str, Curve], Tensor]]:
+    """The curves of one batch of pairs after the other, and the cosines (B,) of the pairs as they are."""
     check_choice("fill", fill, FILLS)
     check_choice("words", words, WORDS)
+    check_choice("only", only, (None, "image", "text"))
     check_whole("points", points, 1)
-    check_explanation(ex, "image", "text")
+    check_explanation(ex, *kinds(only))
     images, texts = ex.features_of(clip)
-    patches, spoken = patch_scores(ex, clip.image), word_scores(ex)
     chance = [own + seed for own in chances(ex)]
+    patches = patch_scores(ex, clip.image) if only != "text" else None
+    spoken = word_scores(ex) if only != "image" else None
     step = batch_size or default_batch(clip)
     for first in range(0, len(ex), step):
         pairs = slice(first, first + step)
         x, captions = ex.pixels[pairs].to(clip.device), [one.to(clip.device) for one in ex.ids[pairs]]
         image, text = images[pairs], texts[pairs]
-        picture = Perturbed(clip.image, x, fill_of(clip, x, fill)).feature
-        sentence = (Perturbed(clip.text, pad(captions)).feature if words == "in place" else
-                    partial(left_out, clip.text, captions))
-        whole = cosine(image, text)
-        yield (two_curves("image", picture, ranks(patches[pairs], chance[pairs]), text, whole, points)
-               | two_curves("text", sentence, ranks(spoken[pairs], chance[pairs]), image, whole, points))
+        whole, found = cosine(image, text), {}
+        if only != "text":
+            picture = Perturbed(clip.image, x, fill_of(clip, x, fill)).feature
+            found |= two_curves("image", picture, ranks(patches[pairs], chance[pairs]), text, whole, points)
+        if only != "image":
+            sentence = (Perturbed(clip.text, pad(captions)).feature if words == "in place" else
+                        partial(left_out, clip.text, captions))
+            found |= two_curves("text", sentence, ranks(spoken[pairs], chance[pairs]), image, whole, points)
+        yield found, whole
+
+
+def kinds(only: str | None) -> tuple[str, ...]:
+    """Which maps are asked about."""
+    return ("image", "text") if only is None else (only,)
 
 
 def two_curves(kind: str, feature: Callable[[Tensor, Tensor], Tensor], rank: Tensor, target: Tensor,
