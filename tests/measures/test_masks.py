@@ -52,7 +52,7 @@ def wide():
 def test_what_the_crop_removes_is_named_before_anything_is_explained(clip, wide, monkeypatch):
     monkeypatch.setattr(localization, "explain", lambda *a, **o: pytest.fail("something was explained"))
     for phrases, words in (
-            (wide, "nothing of the masks of 2 of 4 phrases, first that of row 0, 'a red star'; .* out with broken=\"skip\""),
+            (wide, "nothing of the masks of 2 of 4 phrases, first that of row 0, 'a red star'; .* out, as localize does with broken=\"skip\""),
             (wide[1:], "of the masks of 1 of 3 phrases, first that of row 1, 'a green cross'")):
         with pytest.raises(ValueError, match=words):
             nib.localize(clip, phrases, "all_ones")
