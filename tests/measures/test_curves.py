@@ -172,6 +172,20 @@ def test_the_points_have_the_areas_of_the_table(work):
     np.testing.assert_allclose(ends["last"]["text_insertion"], table.similarity, atol=1e-5)
 
 
+@pytest.mark.parametrize("only", ["image", "text"])
+def test_one_map_alone_has_its_own_curves(work, only):
+    clip, ex, images = work
+    both, one = nib.curves(clip, ex, points=3), nib.curves(clip, ex, points=3, only=only)
+    columns = [name for name in both if name.startswith(only) or name == "similarity"]
+    assert list(one) == columns and len(columns) == 4
+    np.testing.assert_allclose(one, both[columns], atol=1e-6)
+    assert {curve.split("_")[0] for curve in nib.curve_points(clip, ex, points=3, only=only).curve} == {only}
+    half = nib.explain(clip, images, ex.captions, "random", only=only)  # which has no other map
+    assert list(nib.curves(clip, half, points=3, only=only)) == columns
+    with pytest.raises(ValueError, match="this explanation has no"):
+        nib.curves(clip, half, points=3)
+
+
 def test_the_objects_themselves_are_a_better_map_than_the_ground(work):
     pairs = nib.load_pairs("shapes", n=8, objects=1)
     masks = torch.from_numpy(np.stack([m[0] for m in pairs.masks])).float()
@@ -186,7 +200,7 @@ def test_the_objects_themselves_are_a_better_map_than_the_ground(work):
 @pytest.mark.parametrize("change, words", [
     (dict(fill="grey"), "fill is 'grey'; pass one of 'mean', 'blur', 'zero'"),
     (dict(words="gone"), "words is 'gone'; pass one of 'in place', 'left out'"),
-    (dict(points=0), "points is 0"),
+    (dict(points=0), "points is 0"), (dict(only="words"), "only is 'words'; pass one of None, 'image', 'text'"),
 ])
 def test_what_does_not_fit_is_refused(work, change, words):
     with pytest.raises(ValueError, match=words):

@@ -16,7 +16,7 @@ def clip():
 
 @pytest.fixture(scope="module")
 def pairs():
-    return nib.load_pairs("shapes", n=20, seed=8)
+    return nib.load_pairs("shapes", n=14, seed=8)
 
 
 @pytest.fixture(scope="module")

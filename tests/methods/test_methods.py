@@ -326,6 +326,7 @@ def repeated(pairs):
 def test_pairs_that_share_an_input_are_explained_as_if_alone(double, repeated, method):
     few = FEW.get(method, {}) | ({"seed": [5] * 6} if nib.METHODS[method].about.noise else {})
     few |= {"steps": 4} if method in ("integrated_gradients", "mfaba_boundary", "m2ib") else {}
+    few |= {"samples": 110} if method == "shapley" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a map may be blank, alone and together
         together = nib.explain(double, *repeated, method=method, batch_size=6, **few)
