@@ -40,9 +40,9 @@ def curves(clip: Clip, ex: Explanation, *, fill: str = "mean", words: str = "in 
 
     Columns image_gain, text_gain, image_deletion_auc, image_insertion_auc, text_deletion_auc, text_insertion_auc, and
     similarity, the cosine of the whole pair, all in cosine units. Raises ValueError for an unknown fill or way with
-    words, or an explanation that lacks a map that is asked about. Sources: Petsiuk, Das, Saenko, RISE, BMVC 2018 (areas, of pixels);
-    Bluecher, Vielhaben, Strodthoff, Decoupling Pixel Flipping and Occlusion Strategy, TMLR 2024 (symmetric
-    relevance gain).
+    words, or an explanation that lacks a map that is asked about. Sources: Petsiuk, Das, Saenko, RISE, BMVC
+    2018 (areas, of pixels); Bluecher, Vielhaben, Strodthoff, Decoupling Pixel Flipping and Occlusion Strategy, TMLR
+    2024 (symmetric relevance gain).
 
     >>> ex = nib.explain(clip, images, texts)
     >>> nib.curves(clip, ex).mean()
