@@ -27,13 +27,14 @@ def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
     >>> nib.merged("out").loc["corrected_image_drop"]
     """
     check_share("level", level)
-    for folder in folders:
-        if not Parts(folder).files():
-            raise ValueError(f"there are no measured pairs in '{folder}'; name the folder of evaluate_stream.")
-    check_apart([Parts(folder) for folder in folders])
+    runs = [Parts(folder) for folder in folders]
+    for run in runs:
+        if not run.files():
+            raise ValueError(f"there are no measured pairs in '{run.folder}'; name the folder of evaluate_stream.")
+    check_apart(runs)
     n, first, second = defaultdict(int), defaultdict(list), defaultdict(list)
-    for folder in folders:
-        for rows in Parts(folder).read():
+    for run in runs:
+        for rows in run.read():
             for metric in rows.columns.drop(list(BASE)):
                 values = rows[metric].dropna().to_numpy(float)
                 n[metric] += len(values)
@@ -55,7 +56,7 @@ def merged(*folders: str | Path, level: float = 0.95) -> pd.DataFrame:
 
 def check_apart(runs: list[Parts]) -> None:
     """Refuse runs of different work, and those that have pairs in common."""
-    known = [(run.folder, *run.manifest()) for run in runs if run.files()]
+    known = [(run.folder, *run.manifest()) for run in runs]
     for i, (folder, work, pairs) in enumerate(known):
         for other, its_work, its_pairs in known[:i]:
             if folder.resolve() == other.resolve():
