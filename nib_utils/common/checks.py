@@ -51,6 +51,11 @@ def in_order(name: str, given, of: str) -> list:
     return list(given)
 
 
+def one_or_several(name: str, given, of: str) -> list:
+    """A single word as a list of it; several as `in_order` gives them."""
+    return [given] if isinstance(given, str) else in_order(name, given, of)
+
+
 def need_columns(pairs: pd.DataFrame, *names: str) -> None:
     """Refuse what is not a table of pairs with these columns, or is empty."""
     columns = pairs.columns if isinstance(pairs, pd.DataFrame) else ()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..clip.clip import Clip
-from ..common.checks import brief, check_choice, check_seed, check_whole, in_order, need_columns
+from ..common.checks import brief, check_choice, check_seed, check_whole, need_columns, one_or_several
 from ..common.progress import progress
 from ..maps.explain import explain, warn_blank
 from ..maps.explanation import Explanation, check_explanation
@@ -118,7 +118,7 @@ def measures_for(pairs: pd.DataFrame, only: str | None = None) -> list[str]:
 def check_measures(measures: Sequence[str], pairs: pd.DataFrame, only: str | None = None) -> list[str]:
     """The measures as a list, when there are such and the pairs and the maps have what they need."""
     check_choice("only", only, (None, *ALONE))
-    measures = [measures] if isinstance(measures, str) else in_order("measures", measures, "names of measures")
+    measures = one_or_several("measures", measures, "names of measures")
     for measure in measures:
         check_choice("a measure", measure, tuple(MEASURES))
         if only and measure not in ALONE[only]:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ..clip.clip import Clip
-from ..common.checks import brief, check_choice, check_whole, in_order
+from ..common.checks import brief, check_choice, check_whole, one_or_several
 from ..common.digests import code
 from ..common.memory import give_back
 from ..common.progress import progress
@@ -105,7 +105,7 @@ def run(work: Work, stream: Stream, parts: Parts, n: int | None, chunk: int, par
 
 
 def check_streamed(measures: Sequence[str]) -> list[str]:
-    measures = [measures] if isinstance(measures, str) else in_order("measures", measures, "names of measures")
+    measures = one_or_several("measures", measures, "names of measures")
     for measure in measures:
         check_choice("a measure of a stream", measure, ALWAYS)
     if not measures:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from ..common.checks import brief, check_whole, in_order
+from ..common.checks import brief, check_whole, one_or_several
 
 BATCH = 400_000  # resampled values in work at a time: what a cache holds
 
@@ -40,7 +40,7 @@ def summary(rows: pd.DataFrame, metrics: str | Sequence[str], by: str = "method"
 
     >>> nib.summary(rows, ["corrected_image_drop"]).loc["nib"]
     """
-    metrics = [metrics] if isinstance(metrics, str) else in_order("metrics", metrics, "names of columns")
+    metrics = one_or_several("metrics", metrics, "names of columns")
     if not metrics:
         raise ValueError("no metrics are asked for; pass the name of at least one column.")
     need_measures(rows, by, *metrics)
