@@ -1,8 +1,8 @@
 """`shapes-hard`: the drawn world made hard, with its truth still known exactly.
 
-Against `shapes` (whose words it shares): loud coloured grounds, objects that overlap, shapes and textures
-turned by any angle, centres anywhere, and in half of the scenes one or two objects that the caption leaves
-out. Everything follows from a seed by integer arithmetic, so a scene is the same everywhere.
+Against `shapes` (whose words it shares): loud coloured grounds, objects that overlap, shapes turned by up to
+30 degrees and textures by any angle, centres anywhere, and in half of the scenes one or two objects that the
+caption leaves out. Everything follows from a seed by integer arithmetic, so a scene is the same everywhere.
 """
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ SIDE = 240
 RADIUS = {"small": 23, "large": 40}  # pixels
 PERIOD = 12  # pixels from stripe to stripe, from dot to dot
 TURNS = 48  # angles are multiples of 360 / 48 degrees
+SPREAD = 8  # how far shapes are turned, in 48ths of a circle, half to either side
 ONE = 4096  # sine and cosine are whole multiples of 1 / ONE: no platform rounds them another way
 SHRINK = {"diamond": (9, 14)}  # tenths, (height, width): so slim that no angle makes a square of it
 VISIBLE = 0.6  # of every object, at least
@@ -78,10 +79,10 @@ class Placed(NamedTuple):
 
 
 def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | None = None,
-               spread: int = TURNS) -> HardScene:
+               spread: int = SPREAD) -> HardScene:
     """A random scene of `count` named objects: without held-out triples, or with at least one that is named.
 
-    spread: how far shapes are turned, in 48ths of a circle, half to either side; all of it, but early in training.
+    spread: how far shapes are turned, in 48ths of a circle, half to either side; less than SPREAD early in training.
     """
     count = count or int(rng.integers(1, MAX_OBJECTS + 1))
     total = count + (0, 0, 1, 2)[rng.integers(4)]
@@ -94,7 +95,7 @@ def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | No
                 return paint(plan(rng, shown, count, poses))
 
 
-def place(rng: np.random.Generator, things: list[Thing], spread: int = TURNS,
+def place(rng: np.random.Generator, things: list[Thing], spread: int = SPREAD,
           tries: int = 40) -> dict[int, Pose] | None:
     """Lay the things down one by one, in random order, half of them beside or upon one that lies already.
 

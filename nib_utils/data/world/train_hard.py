@@ -118,7 +118,8 @@ def losses(model, heads, data, words: list[str], patch_weight: float, shown: Ten
     out = Together.apply(images + captions * text_learns, *weights)
     said = out[n:] if text_learns else [v for v, in pool().map(torch.no_grad()(lambda task: task()), captions)]
     u, v = torch.cat(out[: n : 1 + dense]), torch.cat(said)[order.argsort()]
-    return train.terms_of(model, heads, data, u, v, torch.cat(out[1:n:2]) if dense else None, patch_weight)
+    dense = torch.cat(out[1:n:2]) if dense else None
+    return train.terms_of(model, heads, data, u, v, dense, patch_weight, unseen=False)
 
 
 def mostly_objects(patch: np.ndarray, rng: np.random.Generator, most: int = SHOWN) -> Tensor:
@@ -134,10 +135,10 @@ def fading(progress: float, start: float, end: float) -> float:
     return min(1.0, max(0.0, (end - progress) / (end - start)))
 
 
-def train_hard(folder: str | Path, steps: int = 6000, batch_size: int = 64, learning_rate: float = 1e-3,
-               hard_from: float = 0.5, negatives: int = 3, most: int = scenes.MAX_OBJECTS, seed: int = 0,
-               save_every: int = 50, all_from: float = 0.6, text_from: float = 2 / 3,
-               few_until: float = 0.2, turned_by: float = 0.4) -> tuple[nn.Module, pd.DataFrame]:
+def train_hard(folder: str | Path, steps: int = 7200, batch_size: int = 64, learning_rate: float = 2e-3,
+               hard_from: float = 2 / 3, negatives: int = 2, most: int = scenes.MAX_OBJECTS, seed: int = 0,
+               save_every: int = 100, all_from: float = 0.8, text_from: float = 2 / 3,
+               few_until: float = 0.15, turned_by: float = 0.2) -> tuple[nn.Module, pd.DataFrame]:
     """Train, or go on from `folder/checkpoint.pt`; returns the model and the log, a row per step.
 
     Shares of the steps: until `turned_by` shapes are turned ever farther, since `mini` knows them upright; before
@@ -156,9 +157,9 @@ def train_hard(folder: str | Path, steps: int = 6000, batch_size: int = 64, lear
         progress, rng = step / steps, np.random.default_rng([seed, step])
         wrong = negatives if progress >= hard_from else min(1, negatives)
         named = most if progress >= few_until else min(2, most)
-        spread = round(hard_scenes.TURNS * (1 - fading(progress, 0, turned_by)))
+        spread = round(hard_scenes.SPREAD * (1 - fading(progress, 0, turned_by)))
         draw = partial(hard_scenes.draw_scene, spread=spread)
-        return train.batch(rng, batch_size, wrong, named, draw, GRID)
+        return train.batch(rng, batch_size, wrong, named, draw, GRID, unseen=False)
 
     def terms(step: int) -> dict[str, Tensor]:
         progress = step / steps
