@@ -206,7 +206,8 @@ def terms_of(model, heads, data, u: Tensor, v: Tensor, dense: Tensor | None, pat
 def contrastive(model, shown: list[list[Thing]], named: list[list[Thing]], u: Tensor, v: Tensor) -> dict[str, Tensor]:
     """CLIP's loss of unit features of images (B, E) and captions (N, E), and how many images prefer their own.
 
-    The own captions come first. One that is true of another image, by what is `shown`, is no negative of it.
+    The own captions come first. One that is true of another image, by what is `shown`, is no negative of it. The
+    share that prefers its own to its hard negatives is NaN where there are none.
     """
     B = len(shown)
     logits = model.logit_scale.exp().clamp(max=100) * u @ v.T  # (B, N)
@@ -216,8 +217,8 @@ def contrastive(model, shown: list[list[Thing]], named: list[list[Thing]], u: Te
     to_text = F.cross_entropy(logits.masked_fill(~allowed, -1e4), own)
     to_image = F.cross_entropy(logits[:, :B].T.masked_fill(~allowed[:, :B].T, -1e4), own)
     rivals = logits.view(B, -1, B).diagonal(dim1=0, dim2=2).T  # (B, 1 + negatives): own caption first
-    return {"contrastive": (to_text + to_image) / 2,
-            "prefers_own": (rivals[:, :1] >= rivals).all(1).float().mean().detach()}
+    best = (rivals[:, :1] >= rivals).all(1).float() if len(named) > B else torch.tensor(torch.nan)
+    return {"contrastive": (to_text + to_image) / 2, "prefers_own": best.mean().detach()}
 
 
 def precision() -> torch.dtype:

@@ -98,19 +98,19 @@ def losses(model, heads, data, words: list[str], patch_weight: float, shown: Ten
     pixels, things, patch, named = data
     if shown is not None:
         data = pixels, things, np.take_along_axis(patch, shown.numpy()[..., None], 1), named
-    pixels, dense = train.normalised(pixels, torch.float32), patch_weight > 0
+    dense = patch_weight > 0
     ids, lengths = train.tokenize([scenes.caption(things) for things in named], words)
     order = lengths.argsort(descending=True, stable=True)
 
     def read(part, shown):
         image, _ = train.towers(model, borrow=lambda p: p)
-        return train.see(image, heads, part, dense, shown)[: 1 + dense]
+        return train.see(image, heads, train.normalised(part, torch.float32), dense, shown)[: 1 + dense]
 
     def hear(part):
         _, text = train.towers(model, borrow=lambda p: p)
         return (text(ids[part, : int(lengths[part].max())]),)
 
-    parts = pixels.split(IMAGES)
+    parts = np.array_split(pixels, range(IMAGES, len(pixels), IMAGES))
     images = [*map(partial, repeat(read), parts, repeat(None) if shown is None else shown.split(IMAGES))]
     captions = [partial(hear, part) for part in order.split(CAPTIONS)]
     weights = [p for m in (model, heads) for p in m.parameters()]
@@ -135,7 +135,7 @@ def fading(progress: float, start: float, end: float) -> float:
     return min(1.0, max(0.0, (end - progress) / (end - start)))
 
 
-def train_hard(folder: str | Path, steps: int = 7200, batch_size: int = 64, learning_rate: float = 2e-3,
+def train_hard(folder: str | Path, steps: int = 6000, batch_size: int = 64, learning_rate: float = 1.5e-3,
                hard_from: float = 2 / 3, negatives: int = 2, most: int = scenes.MAX_OBJECTS, seed: int = 0,
                save_every: int = 100, all_from: float = 0.8, text_from: float = 2 / 3,
                few_until: float = 0.15, turned_by: float = 0.2) -> tuple[nn.Module, pd.DataFrame]:
@@ -155,7 +155,7 @@ def train_hard(folder: str | Path, steps: int = 7200, batch_size: int = 64, lear
 
     def data_of(step: int):
         progress, rng = step / steps, np.random.default_rng([seed, step])
-        wrong = negatives if progress >= hard_from else min(1, negatives)
+        wrong = negatives if progress >= hard_from else 0
         named = most if progress >= few_until else min(2, most)
         spread = round(hard_scenes.SPREAD * (1 - fading(progress, 0, turned_by)))
         draw = partial(hard_scenes.draw_scene, spread=spread)
