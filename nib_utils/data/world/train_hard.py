@@ -2,7 +2,8 @@
 
 It begins as `mini`, whose patches and positions are resampled to the finer grid. For two thirds of the training the
 text tower stays as it is and the image tower learns to see hard scenes for it, with the help of the concept head and
-of the patches' labels (see `train`), which fade out; then both towers learn together.
+of the patches' labels (see `train`), which fade out; then both towers learn together. Nothing in it says that what
+only testing shows is wrong: a model that is told so names any other shape first.
 """
 from __future__ import annotations
 
@@ -143,8 +144,8 @@ def train_hard(folder: str | Path, steps: int = 6000, batch_size: int = 64, lear
 
     Shares of the steps: until `turned_by` shapes are turned ever farther, since `mini` knows them upright; before
     `few_until` scenes name one or two objects; before `all_from` only SHOWN patches are read, for half the time;
-    before `text_from` the text tower is `mini`'s. The data of a step depend on (seed, step) alone. Raises ValueError
-    for a checkpoint of other parameters.
+    before `text_from` the text tower is `mini`'s; from `hard_from` on a caption has `negatives` hard negatives. The data
+    of a step depend on (seed, step) alone. Raises ValueError for a checkpoint of other parameters.
     """
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
                   negatives=negatives, most=most, seed=seed, all_from=all_from, text_from=text_from,
