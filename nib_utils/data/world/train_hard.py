@@ -119,8 +119,8 @@ def losses(model, heads, data, words: list[str], patch_weight: float, shown: Ten
     out = Together.apply(images + captions * text_learns, *weights)
     said = out[n:] if text_learns else [v for v, in pool().map(torch.no_grad()(lambda task: task()), captions)]
     u, v = torch.cat(out[: n : 1 + dense]), torch.cat(said)[order.argsort()]
-    dense = torch.cat(out[1:n:2]) if dense else None
-    return train.terms_of(model, heads, data, u, v, dense, patch_weight, unseen=False)
+    logits = torch.cat(out[1:n:2]) if dense else None
+    return train.terms_of(model, heads, data, u, v, logits, patch_weight, unseen=False)
 
 
 def mostly_objects(patch: np.ndarray, rng: np.random.Generator, most: int = SHOWN) -> Tensor:
@@ -144,7 +144,7 @@ def train_hard(folder: str | Path, steps: int = 6000, batch_size: int = 64, lear
 
     Shares of the steps: until `turned_by` shapes are turned ever farther, since `mini` knows them upright; before
     `few_until` scenes name one or two objects; before `all_from` only SHOWN patches are read, for half the time;
-    before `text_from` the text tower is `mini`'s; from `hard_from` on a caption has `negatives` hard negatives. The data
+    before `text_from` the text tower is `mini`'s; from `hard_from` on a caption has `negatives`. The data
     of a step depend on (seed, step) alone. Raises ValueError for a checkpoint of other parameters.
     """
     chosen = dict(steps=steps, batch_size=batch_size, learning_rate=learning_rate, hard_from=hard_from,
