@@ -31,7 +31,7 @@ def world(request):
 def test_patches_made_anew_by_chance_of_their_own_differ_by_no_more_than_they_say(world):
     clip, dataset, folder = world
     known = pd.read_csv(folder / "shapley.csv").query("game == 'captions' and pair == 1")
-    again = shapley_table(clip, nib.load_pairs(dataset, n=2, seed=0)[1:], samples=512, seed=99)
+    again = shapley_table(clip, nib.load_pairs(dataset, n=2, seed=0)[1:], samples=1024, seed=99)
     for kind in ("image", "text"):
         one, other = (table[table.kind == kind] for table in (known, again))
         expected = np.hypot(*(split_halves(table).error.iloc[0] for table in (one, other.assign(pair=1))))

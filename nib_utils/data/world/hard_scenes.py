@@ -1,8 +1,8 @@
 """`shapes-hard`: the drawn world made hard, with its truth still known exactly.
 
-Against `shapes` (whose words it shares): loud coloured grounds, objects that overlap, shapes and textures
-turned by any angle, centres anywhere, and in half of the scenes one or two objects that the caption leaves
-out. Everything follows from a seed by integer arithmetic, so a scene is the same everywhere.
+Against `shapes` (whose words it shares): loud coloured grounds, objects that overlap, shapes turned by up to
+30 degrees and textures by any angle, and in half of the scenes one or two objects that the caption leaves out.
+Everything follows from a seed by integer arithmetic, so a scene is the same everywhere.
 """
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from .scenes import COLOURS, MAX_OBJECTS, Plan, Scene, Thing, is_held_out, rando
 SIDE = 240
 RADIUS = {"small": 23, "large": 40}  # pixels
 PERIOD = 12  # pixels from stripe to stripe, from dot to dot
-TURNS = 48  # angles are multiples of 360 / 48 degrees
+LATTICE = 12  # centres lie on multiples of this
+TURNS = 24  # angles are multiples of 360 / 24 degrees
+SPREAD = 2  # by how many of them shapes are turned at most, to either side
 ONE = 4096  # sine and cosine are whole multiples of 1 / ONE: no platform rounds them another way
 SHRINK = {"diamond": (9, 14)}  # tenths, (height, width): so slim that no angle makes a square of it
 VISIBLE = 0.6  # of every object, at least
@@ -43,7 +45,7 @@ class HardScene(Scene):
 
 
 class Pose(NamedTuple):
-    """The box of an object, and by how many 48ths of a turn its shape and its texture are turned."""
+    """The box of an object, and by how many 24ths of a turn its shape and its texture are turned."""
 
     box: tuple[slice, slice]
     turn: int
@@ -78,10 +80,10 @@ class Placed(NamedTuple):
 
 
 def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | None = None,
-               spread: int = TURNS) -> HardScene:
+               spread: int = SPREAD) -> HardScene:
     """A random scene of `count` named objects: without held-out triples, or with at least one that is named.
 
-    spread: how far shapes are turned, in 48ths of a circle, half to either side; all of it, but early in training.
+    spread: by how many 24ths of a circle shapes are turned at most; less than SPREAD early in training.
     """
     count = count or int(rng.integers(1, MAX_OBJECTS + 1))
     total = count + (0, 0, 1, 2)[rng.integers(4)]
@@ -94,7 +96,7 @@ def draw_scene(rng: np.random.Generator, held_out: bool = False, count: int | No
                 return paint(plan(rng, shown, count, poses))
 
 
-def place(rng: np.random.Generator, things: list[Thing], spread: int = TURNS,
+def place(rng: np.random.Generator, things: list[Thing], spread: int = SPREAD,
           tries: int = 40) -> dict[int, Pose] | None:
     """Lay the things down one by one, in random order, half of them beside or upon one that lies already.
 
@@ -106,16 +108,18 @@ def place(rng: np.random.Generator, things: list[Thing], spread: int = TURNS,
     left, least = np.zeros(n + 1, np.int64), np.zeros(n + 1)  # pixels still visible, and how many must be
     for i in map(int, rng.permutation(n)):
         turn, grain = (int(v) for v in rng.integers(TURNS, size=2))
-        turn = ((turn + TURNS // 2) % TURNS - TURNS // 2) * spread // TURNS % TURNS
+        turn = (turn * (2 * spread + 1) // TURNS - spread) % TURNS
         inside = outline(things[i].shape, RADIUS[things[i].size], turn)
-        side = len(inside)
+        side, reach = len(inside), len(inside) // 2
+        first, last = -(-reach // LATTICE), (SIDE - reach) // LATTICE  # centres whose box lies in the picture
         alike = np.array([*(thing.colour == things[i].colour for thing in things), False])
         near = poses[list(poses)[rng.integers(len(poses))]] if poses and rng.integers(2) else None
         for _ in range(tries):
-            y, x = (int(v) for v in rng.integers(SIDE - side + 1, size=2))
+            at = rng.integers(first, last + 1, 2)
             if near is not None:  # within reach of the other's box
-                y, x = (min(max(part.start + int(v), 0), SIDE - side)
-                        for part, v in zip(near.box, rng.integers(-side * 3 // 4, side * 3 // 4 + 1, 2)))
+                away = side * 3 // 4 // LATTICE
+                at = [(part.start + part.stop) // 2 // LATTICE for part in near.box] + rng.integers(-away, away + 1, 2)
+            y, x = (int(v) * LATTICE - reach for v in np.clip(at, first, last))
             box = np.s_[y : y + side, x : x + side]
             hidden = np.bincount(owner[box][inside], minlength=n + 1)
             hidden[n] = 0

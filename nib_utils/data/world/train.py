@@ -8,6 +8,7 @@ one object or one swap.
 """
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -45,6 +46,24 @@ def labels(scenes: list[list[Thing]]) -> Tensor:
     return out
 
 
+@cache
+def untold(thing: Thing) -> list[int]:
+    """Pairs that would make of the thing, by one other attribute, a triple that training never shows."""
+    others = [thing._replace(**{name: value}) for name in NAMES for value in ATTRIBUTES[name]]
+    return sorted({i for other in others if scenes.is_held_out(other) for i in pairs_of(other)} - {*pairs_of(thing)})
+
+
+def told(shown: list[list[Thing]]) -> Tensor:
+    """1 for the pairs whose labels teach, (N, len(PAIRS)), 0 for those that are `untold` and do not occur.
+
+    That they never occur is no truth of the world but of the choice of the training scenes.
+    """
+    out = torch.ones(len(shown), len(PAIRS))
+    for row, things in zip(out, shown):
+        row[[i for thing in things for i in untold(thing)]] = 0
+    return out.maximum(labels(shown))
+
+
 def patch_labels(scene: scenes.Scene, side: int = 7) -> np.ndarray:
     """Which attribute pairs each patch shows (an object counts where it fills 15 % of the patch), (side^2, PAIRS)."""
     cell = scene.masks.shape[-1] // side
@@ -72,8 +91,9 @@ def word_ids() -> dict[str, int]:
     return dict(sorted(ids.items(), key=lambda item: item[1]))
 
 
-def batch(rng: np.random.Generator, size: int, negatives: int, most: int, draw=scenes.draw_scene, side: int = 7):
-    """`size` scenes and their captions, one in four leaving objects out, each with hard `negatives`.
+def batch(rng: np.random.Generator, size: int, negatives: int, most: int, draw=scenes.draw_scene, side: int = 7,
+          unseen: bool = True):
+    """`size` scenes and their captions, one in four leaving objects out, each with hard `negatives` (see `negative`).
 
     Returns pixels (B, 224, 224, 3) uint8, scenes' things, patch labels (B, side^2, P), and (1 + negatives) * B
     lists of named things: first the true ones, then the negatives of the first kind, and so on.
@@ -81,21 +101,27 @@ def batch(rng: np.random.Generator, size: int, negatives: int, most: int, draw=s
     drawn = [draw(rng, count=int(rng.integers(1, most + 1))) for _ in range(size)]
     named = [[scene.things[i] for i in rng.permutation(len(scene.things))] for scene in drawn]
     named = [things[: rng.integers(1, len(things) + 1)] if rng.integers(4) == 0 else things for things in named]
-    wrong = [[negative(rng, things, kind) for things in named] for kind in range(negatives)]
+    wrong = [[negative(rng, things, kind, unseen) for things in named] for kind in range(negatives)]
     pixels = np.stack([scene.pixels for scene in drawn])
     patch = np.stack([patch_labels(scene, side) for scene in drawn])
     return pixels, [scene.shown for scene in drawn], patch, sum(wrong, named)
 
 
-def negative(rng: np.random.Generator, things: list[Thing], kind: int) -> list[Thing]:
-    """A caption's things made wrong: the first kind swaps an attribute between two objects where it can."""
+def negative(rng: np.random.Generator, things: list[Thing], kind: int, unseen: bool = True) -> list[Thing]:
+    """A caption's things made wrong: the first kind swaps an attribute between two objects where it can.
+
+    unseen: whether they may be of triples that training never shows, which teaches that these are never true.
+    """
+    fine = lambda made: unseen or not any(map(scenes.is_held_out, made))
     if kind == 0 and len(things) > 1:
         i, j = (int(v) for v in rng.permutation(len(things))[:2])
         differ = [name for name in NAMES if getattr(things[i], name) != getattr(things[j], name)]
         made = scenes.swapped(things, differ[rng.integers(len(differ))], i, j)
-        if set(made) != set(things):
+        if set(made) != set(things) and fine(made):
             return made
-    return scenes.differing(rng, things)
+    while not fine(made := scenes.differing(rng, things)):
+        pass
+    return made
 
 
 def untrue(named: list[list[Thing]], scenes: list[list[Thing]]) -> Tensor:
@@ -161,22 +187,27 @@ def see(image: Tower, heads, x: Tensor, dense: bool, shown: Tensor | None = None
     return image.finish(h, layer, image.at(x)), heads["patch"](heads["norm"](h[:, 1:])) if dense else None
 
 
-def terms_of(model, heads, data, u: Tensor, v: Tensor, dense: Tensor | None, patch_weight: float) -> dict[str, Tensor]:
-    """`losses` from the features of the images (B, E) and the captions (N, E)."""
+def terms_of(model, heads, data, u: Tensor, v: Tensor, dense: Tensor | None, patch_weight: float,
+             unseen: bool = True) -> dict[str, Tensor]:
+    """`losses` from the features of the images (B, E) and the captions (N, E); without `unseen` of what is `told`."""
     _, shown, patch, named = data
     u, v = F.normalize(u, dim=-1), F.normalize(v, dim=-1)
-    say = lambda f, things: 10 * F.binary_cross_entropy_with_logits(heads["concept"](16 * f), labels(things))
+    weights = lambda things: None if unseen else told(things)
+    say = lambda f, things: 10 * F.binary_cross_entropy_with_logits(heads["concept"](16 * f), labels(things),
+                                                                    weights(things))
     terms = {"image_labels": say(u, shown), "text_labels": say(v, named), **contrastive(model, shown, named, u, v)}
     if dense is not None:
+        patch = torch.from_numpy(patch)
         terms["patch_labels"] = 10 * patch_weight * F.binary_cross_entropy_with_logits(
-            dense.float(), torch.from_numpy(patch))
+            dense.float(), patch, None if unseen else told(shown)[:, None].maximum(patch))
     return terms
 
 
 def contrastive(model, shown: list[list[Thing]], named: list[list[Thing]], u: Tensor, v: Tensor) -> dict[str, Tensor]:
     """CLIP's loss of unit features of images (B, E) and captions (N, E), and how many images prefer their own.
 
-    The own captions come first. One that is true of another image, by what is `shown`, is no negative of it.
+    The own captions come first. One that is true of another image, by what is `shown`, is no negative of it. The
+    share that prefers its own to its hard negatives is NaN where there are none.
     """
     B = len(shown)
     logits = model.logit_scale.exp().clamp(max=100) * u @ v.T  # (B, N)
@@ -186,8 +217,8 @@ def contrastive(model, shown: list[list[Thing]], named: list[list[Thing]], u: Te
     to_text = F.cross_entropy(logits.masked_fill(~allowed, -1e4), own)
     to_image = F.cross_entropy(logits[:, :B].T.masked_fill(~allowed[:, :B].T, -1e4), own)
     rivals = logits.view(B, -1, B).diagonal(dim1=0, dim2=2).T  # (B, 1 + negatives): own caption first
-    return {"contrastive": (to_text + to_image) / 2,
-            "prefers_own": (rivals[:, :1] >= rivals).all(1).float().mean().detach()}
+    best = (rivals[:, :1] >= rivals).all(1).float() if len(named) > B else torch.tensor(torch.nan)
+    return {"contrastive": (to_text + to_image) / 2, "prefers_own": best.mean().detach()}
 
 
 def precision() -> torch.dtype:
