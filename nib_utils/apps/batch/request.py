@@ -15,7 +15,7 @@ from .books import NOTEBOOKS, choices, defaults
 
 KINDS = {  # for parameters whose default is None: a value like those that they take otherwise
     "root": "a/folder", "image": "a/picture.jpg", "captions": ["a sentence"], "methods": ["nib", "chefer"],
-    "masks": 100, "layer": 9, "steps": 3600, "batch_size": 64, "learning_rate": 0.001}
+    "masks": 100, "layer": 9, "steps": 3600, "batch_size": 64, "learning_rate": 0.001, "hard_from": 0.5}
 LEAST = dict.fromkeys(("seed", "pair", "scene", "layer", "layers", "blocks", "betas", "share", "hard_from"), 0)
 MOST = dict.fromkeys(("share", "hard_from"), 1) | {"seed": 2**32 - 1}
 SOURCES = ("model", "dataset", "root", "data_options", "image", "captions")  # what is read from outside
