@@ -275,12 +275,17 @@ def test_the_second_world_is_its_tables():
                  for one in (words.loc["leave_one_out"], words.loc["nib_held"]))
     assert f"{out} of cases. `nib_held` does {held}, little more than chance" in page
     assert words.concordance.idxmax() == "leave_one_out" and words.concordance_rank["leave_one_out"] == "(1)"
+    masks = read("localization", "nib_against_m2ib.csv", index_col=0).loc["average_precision"]
+    assert f"exact masks by {masks.difference:.2f} ({masks.low:.2f} to {masks.high:.2f}; 40 phrases" in page and masks.better == "nib"
+    masks = read("localization", "localization.csv", index_col=0).average_precision_rank
+    level = {name for name in masks.index if masks[name].startswith("1-")}
+    assert masks["nib_held"] == "1-3" and level == {"nib_held", "grad_eclip", "legrad"}
     halves = [pd.read_csv(ROOT / "results/shapley" / world / "halves.csv").query("game == 'captions' and kind == 'image'").reliability.item()
               for world in ("mini-hard-shapes-hard", "mini-shapes")]
     assert "a reliability of {:.2f}, where those of the first world's 49 have {:.2f}".format(*halves) in page
     under = read("sanity", "captions.csv").query("kind == 'other'").set_index("method").relative_strength.map("{:.2f}".format)
     assert (f"M2IB's rises to {under['m2ib']} of what it was, `nib_held`'s falls to {under['nib_held']}, `attn_lrp`'s to "
-            f"{under['attn_lrp']}, NIB's to {under['nib']}; only") in page and f"falls here, to {under['chefer_full']}" in page
+            f"{under['attn_lrp']}, NIB's to {under['nib']}; `chefer_full`'s") in page and f"falls here, to {under['chefer_full']}" in page
 
 
 def test_scaling_is_its_tables():
